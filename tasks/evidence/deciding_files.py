@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
@@ -83,12 +84,12 @@ class _Reader:
 
     def hash(self, one: Named) -> str:
         """Hash a file, once however often it is named."""
-        real = os.path.realpath(one.path)
-        if real not in self.known:
+        path = str(one.path)
+        if path not in self.known:
             if len(self.known) >= MOST_FILES:
                 raise BadInput(f"more than {MOST_FILES:,} files decide about this release", field=one.field, fix=FEWER)
-            self.known[real] = self._read(one)
-        return self.known[real]
+            self.known[path] = self._read(one)
+        return self.known[path]
 
     def _read(self, one: Named) -> str:
         try:
@@ -122,11 +123,12 @@ def _words(error: OSError | ValueError) -> str:
 
 
 def _hash_all(plan: Plan, folder: Path, platforms: Mapping[str, Platform], version: str) -> dict[str, str]:
-    named = [*_named(plan, folder), *(one for name, platform in platforms.items() for one in _programs(plan, name, platform, version))]
-    return _hash(named, derive(read_key(key_path()), "digest: files")) if named else {}
+    programs = (one for name, platform in platforms.items() for one in _programs(plan, name, platform, version))
+    return _hash(chain(_named(plan, folder), programs), derive(read_key(key_path()), "digest: files"))
 
 
-def _hash(named: Sequence[Named] | Iterator[Named], key: bytes) -> dict[str, str]:
+def _hash(named: Iterator[Named], key: bytes) -> dict[str, str]:
+    """Hash them one by one as they are found: the bounds end the search, too."""
     reader = _Reader(key, MOST_BYTES)
     return {one.name: reader.hash(one) for one in named}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -188,6 +189,22 @@ async def test_files_are_bounded_in_number_and_size(taken: TakenPlan, monkeypatc
     monkeypatch.setattr(deciding_files, bound, 3)
     with pytest.raises(BadInput, match=said):
         await hashes(taken)
+
+
+def test_the_search_ends_at_the_bound(taken: TakenPlan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder of a million links to one file is not walked to its end."""
+    found = []
+
+    def endless(*_: Any, **__: Any) -> Any:
+        for number in count():
+            found.append(number)
+            yield Path(taken.folder) / "smoke" / f"test_{number}.py"
+
+    monkeypatch.setattr(deciding_files, "_files_below", endless)
+    monkeypatch.setattr(deciding_files, "MOST_FILES", 10)
+    monkeypatch.setattr(deciding_files._Reader, "_read", lambda *_: "x")
+    assert "more than 10 files decide" in unreadable_files(taken.parsed(), Path(taken.folder))[0]
+    assert len(found) <= 10
 
 
 @pytest.mark.parametrize(
