@@ -36,7 +36,7 @@ from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
 from tasks.rules.plan.credentials import uses_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of, within
-from tasks.rules.policy.rules import compare_rules
+from tasks.rules.policy.comparison import compare_rules
 from tasks.rules.rollout.preview import refusals
 from tasks.rules.rollout.rollback import choose_rollback
 from tasks.rules.rollout.steps import steps_of

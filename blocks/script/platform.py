@@ -22,7 +22,7 @@ from blocks.processes import fill
 from blocks.script import run as runs
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
-from blocks.script.programs import plain
+from blocks.script.programs import commands_before, plain, working_folder
 from blocks.script.settings import ENVIRONMENT, NAME, ROTATES, SCRIPTS, Scripts, fault
 from blocks.script.state import Notes
 from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
@@ -247,14 +247,14 @@ class ScriptPlatform(Block):
         return {"": "scripts tell nothing of the service's own log"}
 
     async def identity(self) -> str:
-        """Return the machine and the folder in which the environment is noted, links followed.
-
-        Raises:
-            BadInput: Others could put another folder in its place.
-        """
+        """Return the machine and the folder in which the environment is noted, links followed; BadInput if others could exchange it."""
         if self.folder:
             await asyncio.to_thread(expect_own_place, self._folder())
         return f"script {processes.machine_id()} {self._folder()}"
+
+    def programs(self, version: str) -> tuple[str, dict[str, list[str]]]:
+        """Return the folder of the scripts, and each command, see `blocks.runs_programs`."""
+        return working_folder(self.working_directory), commands_before(self.scripts.given(), {"service": self.service, "version": version})
 
     async def _undo(self, environment: Environment, lease: Lease, position: Position) -> Position:
         """Remove the canary, and give the position that this leaves."""

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from blocks import processes
 from blocks.errors import BadInput
 from blocks.runner import Runner, runner
+from blocks.script.words import ANY_PLACEHOLDER, filled
 from blocks.secret_text import learn
 
 GROUP = "shipway-scripts"
@@ -42,6 +43,17 @@ def check_program(name: str, command: Sequence[str], *, folder: str, search_path
         raise BadInput(f"{path} does not exist", field=f"scripts.{name}[0]", fix="Name a program that exists, or fix `working_directory`")
     if not os.access(path, os.X_OK):
         raise BadInput(f"{path} is not executable", field=f"scripts.{name}[0]", fix=f"chmod +x {path}")
+
+
+def commands_before(commands: Mapping[str, Sequence[str]], known: Mapping[str, str]) -> dict[str, list[str]]:
+    """Fill commands in by the block's fields, as far as that is known before a deployment; a word with another value is "".
+
+    Args:
+        commands: Each command by its field.
+        known: The values that are known.
+    """
+    words = {f"scripts.{name}": filled(name, command, known) for name, command in commands.items()}
+    return {name: ["" if ANY_PLACEHOLDER.search(word) else word for word in command] for name, command in words.items()}
 
 
 def working_folder(directory: str) -> str:

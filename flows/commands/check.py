@@ -13,7 +13,7 @@ from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from tasks.rules.plan.plan import Plan
-    from tasks.rules.policy.rules import Line
+    from tasks.rules.policy.comparison import Line
 
 HELP = "Check a plan, and list what a release would do."
 FINE, BAD_INPUT = 0, 2
@@ -77,7 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     from flows.commands._credentials import ask_credentials
-    from flows.commands._policies import ask_policies
+    from flows.commands._policies import ask_policies, ask_source
     from flows.commands._power import ask_traffic
     from flows.commands._previews import ask_platforms
     from flows.commands._receivers import ask_receivers
@@ -91,13 +91,14 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     windows = ""
     if plan is not None and not problems:
         weaker, rules = ask_policies(plan)
+        elsewhere, unknown_source = ask_source(plan, arguments.plan, version=version) if not weaker else ([], [])
         closed, windows = ask_windows(plan)
         not_theirs, unasked = ask_credentials(plan, online=online)
         queries, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
         refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
         absent, unknown_blocks = ask_receivers(plan) if online else ([], [])
-        problems = [*weaker, *closed, *not_theirs, *queries, *refused, *absent]
-        warnings = [*warnings, *unasked, *notes, *unknown, *unknown_blocks]
+        problems = [*weaker, *elsewhere, *closed, *not_theirs, *queries, *refused, *absent]
+        warnings = [*warnings, *unknown_source, *unasked, *notes, *unknown, *unknown_blocks]
     problems += wrong
     steps: list[str] = []
     power: Mapping[str, list[tuple[str, ...]]] = {}
@@ -175,6 +176,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
         The plan or None, every problem, and warnings: what may still be fixed before a release.
     """
     from tasks.data.suites import broken_suites
+    from tasks.evidence.deciding_files import unreadable_files
     from tasks.process.files import missing_files, read_bounded
     from tasks.rollout.manifests import read_manifests
     from tasks.rules.plan.file import MAX_BYTES, read_plan
@@ -191,6 +193,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
     folder = file.resolve().parent
     (problems, warnings), (broken, awaited) = missing_files(plan, folder), broken_suites(plan, folder)
     problems, warnings = [*problems, *broken, *read_manifests(plan, folder)[1]], warnings + awaited
+    problems = problems or unreadable_files(plan, folder)
     return plan, [f"{file}: {problem}" for problem in problems], [f"{file}: {warning}" for warning in warnings]
 
 

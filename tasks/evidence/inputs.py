@@ -12,6 +12,7 @@ from blocks.errors import BadInput, WorldMoved
 from blocks.platform import Editing, Platform, Position
 from tasks.approval.protection import expect_policies
 from tasks.evidence.change_log import read_change_log
+from tasks.evidence.deciding_files import hash_deciding_files
 from tasks.evidence.review import read_plan_file
 from tasks.evidence.settings import reached_by, settings_fingerprint
 from tasks.evidence.source import check_source
@@ -68,6 +69,7 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
 
     Raises:
         Refused: The plan is weaker than a policy of its platform blocks, or a policy cannot be read.
+        BadInput: A file that decides cannot be read.
     """
     taken = taken or await read_plan(path)
     plan = taken.parsed()
@@ -93,6 +95,7 @@ async def look(path: str, *, version: str, taken: TakenPlan | None = None, platf
         digest="",
         policies=policies,
         edits=await _read_edits(loaded, version),
+        files=await hash_deciding_files(taken, loaded, version),
     )
     return found.model_copy(update={"digest": digest_of(found)})
 
@@ -101,10 +104,10 @@ def digest_of(found: Inputs) -> str:
     """Hash what people approve of these inputs, whatever digest they say that they have."""
     # Staging is left out: the release itself has changed it by the time the approval is checked again.
     production = {name: version for name, version in found.current.items() if name != STAGING}
-    plan, manifests = found.parsed(), found.manifests
     return digest(
-        plan, found.version, found.change_log, production, found.platforms, manifests=manifests, policies=found.policies, edits=found.edits
-    )
+        found.parsed(), found.version, found.change_log, production, found.platforms,
+        manifests=found.manifests, policies=found.policies, edits=found.edits, files=found.files,
+    )  # fmt: skip
 
 
 async def read_plan(path: str) -> TakenPlan:

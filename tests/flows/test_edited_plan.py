@@ -12,13 +12,15 @@ pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.usefixtures("v
 
 
 async def test_a_broken_plan_file_does_not_refuse_the_rollback(stage: Stage) -> None:
-    """It goes by the plan that the release had, and says so; what is kept of the rollback is gone at its end."""
+    """It goes by the plan that the release had, and says so, also without a file that decided about the release."""
     from blocks.key_folder.kept_files import kept_names  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
 
-    plan = stage.plan()
+    write(str(stage.repository / "quiet.py"), "")
+    plan = stage.plan(checklist={"tests_passed": False, "commands": [{"name": "quiet", "command": ["python3", "quiet.py"]}]})
     released = await stage.release_through(stage.tag("2.0"), plan=plan)
     await check_closed(stage, released, outcome="deployed")
     write(plan, "service: [\n")
+    (stage.repository / "quiet.py").unlink()
     back = await stage.carry_through(await stage.ask("rollback", plan=plan, reason="orders are lost"), "rollback")
     await check_closed(stage, back, outcome="rolled_back")
     assert (back.state, (await stage.platform("production").current())["baseline"]) == ("RolledBack", "1.0")

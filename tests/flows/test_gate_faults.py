@@ -21,11 +21,20 @@ async def people(server: Any) -> People:
 
 
 async def hold(stage: Stage, version: str, people: People, **approval: Any) -> Ran:
-    """Bring a release to its gate."""
-    run = await stage.release(stage.tag(version), plan=stage.plan(approval=people.section(**approval)))
+    """Bring a release to its gate, whose checklist asks a program beside the plan."""
+    write_program(stage, "exit 0")
+    checklist = {"tests_passed": False, "commands": [{"name": "quiet", "command": ["./quiet.sh"]}]}
+    run = await stage.release(stage.tag(version), plan=stage.plan(approval=people.section(**approval), checklist=checklist))
     ran = await go_on(stage, run)
     assert ran.state == "Suspended", ran
     return ran
+
+
+def write_program(stage: Stage, line: str) -> None:
+    """Write the program of the checklist."""
+    program = stage.repository / "quiet.sh"
+    program.write_text(f"#!/bin/sh\n{line}\n")
+    program.chmod(0o755)
 
 
 async def test_only_a_good_code_opens_a_gate(stage: Stage, people: People) -> None:
@@ -89,7 +98,7 @@ async def test_a_late_approval_is_refused(stage: Stage, people: People) -> None:
 
 
 async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, server: Any) -> None:
-    """Another plan, other commits, another running version: each voids the approval, and the new digest is asked."""
+    """Another plan, other commits with another program of its checklist, another running version: each voids the approval."""
     people = await enrol(server, size=4)
     held = await hold(stage, "3.5", people)
     plan = next(entry for entry in held.entries if entry.kind == "opened").evidence["plan"]
@@ -103,9 +112,13 @@ async def test_what_changed_while_it_waited_is_asked_again(stage: Stage, server:
     assert text.count("| Checklist |") == 1
     stage.git("commit", "--quiet", "--allow-empty", "-m", "One more")
     stage.git("tag", "--force", "v3.5")
+    write_program(stage, "exit 0 # always")
     digests.add(await question(held.id))
     ran = await answer(stage, held.id, await people.form(people.names[1], held.id))
     assert ran.entries[-1].evidence["key"] == "production-round-3-1"
+    void = [entry for entry in ran.entries if entry.name == "void"][-1]
+    assert void.why == "changed: change_log, files"
+    assert "files: the plan's ./quiet.sh changed" in void.evidence["differences"]
     stage.tag("3.4.9")
     platform = stage.platform("production")
     lease = await platform.acquire_lease("someone")

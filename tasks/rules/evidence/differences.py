@@ -14,7 +14,7 @@ MOST_LINES = 60
 MOST_VALUE_CHARACTERS = 80
 NAMES = ("name", "environment", "percent", "path")  # by one of which the members of a list are told apart
 ABSENT = "nothing"
-PARTS = ("plan", "current", "change_log", "platforms", "policies", "edits")
+PARTS = ("plan", "current", "change_log", "platforms", "policies", "edits", "files")
 
 
 def changed_parts(then: Inputs, now: Inputs) -> list[str]:
@@ -40,6 +40,7 @@ def differences(then: Inputs, now: Inputs) -> list[str]:
         *(f"platforms: the settings of {name} changed" for name in _unlike(then.platforms, now.platforms)),
         *_changed("policies", _plain(then.policies), _plain(now.policies)),
         *_changed("edits in Git", _plain(then.edits), _plain(now.edits)),
+        *_files(then.files, now.files),
     ]
     rest = len(lines) - MOST_LINES
     return lines if rest <= 0 else [*lines[: MOST_LINES - 1], f"and {rest + 1} more"]
@@ -80,6 +81,11 @@ def _written(values: Mapping[str, Any], path: str) -> str:
         return ABSENT
     text = values[path] if isinstance(values[path], str) else json.dumps(values[path], ensure_ascii=False)
     return text if len(text) <= MOST_VALUE_CHARACTERS else f"{text[: MOST_VALUE_CHARACTERS - 1]}…"
+
+
+def _files(then: Mapping[str, str], now: Mapping[str, str]) -> Iterator[str]:
+    for name in _unlike(then, now):
+        yield f"files: {name} {'changed' if name in then and name in now else 'is new' if name in now else 'is gone'}"
 
 
 def _plain(value: Any) -> Any:

@@ -53,6 +53,7 @@ class Inputs(TakenPlan):
         previews: What the platforms would change, by environment, for those that can say it.
         policies: The policies that protect the platform blocks, as they were read.
         edits: The values that would be set in Git, with what stands there now, by environment of production.
+        files: The hash of each file that decides and that the plan, or a platform that runs programs, only names.
     """
 
     version: str
@@ -64,6 +65,7 @@ class Inputs(TakenPlan):
     previews: dict[str, dict[str, Any]] = {}
     policies: tuple[Policy, ...] = ()
     edits: dict[str, tuple[str, ...]] = {}
+    files: dict[str, str] = {}
 
     def taken(self) -> TakenPlan:
         """Give the plan as it was taken."""

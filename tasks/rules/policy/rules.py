@@ -11,7 +11,6 @@ from tasks.rules.plan.judgement import PlatformSli, PrometheusSli, Sli
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, is_production, places_of, section_of
 from tasks.rules.policy.policy import LeastAnalysis, Policy, RequesterName, Series, Signatures
-from tasks.rules.windows.words import times_in_words
 
 
 class Rules(BaseModel):
@@ -36,15 +35,6 @@ class Rules(BaseModel):
     checklist: tuple[str, ...]
     requesters: tuple[str, ...] | None = None
     requester: RequesterName = "named"
-
-
-class Line(NamedTuple):
-    """One rule side by side: the plan's value, the policies', and which counts."""
-
-    field: str
-    plan: str
-    policy: str
-    counts: str
 
 
 class Allowed(NamedTuple):
@@ -120,42 +110,6 @@ def signatures_of(policies: Sequence[Policy]) -> Signatures:
     return "required" if any(policy.approval.signatures == "required" for policy in policies) else "accepted"
 
 
-def compare_rules(plan: Plan, policies: Sequence[Policy]) -> list[Line]:
-    """Write the plan's rules and those of its policies side by side; empty without a policy."""
-    applying, rules = policies_of(plan, policies), effective_rules(plan, policies)
-    if not applying:
-        return []
-    quorum = max(policy.approval.quorum for policy in applying)
-    listed = {name for policy in applying for name in policy.approval.approvers}
-    required = {line for policy in applying for line in policy.checklist}
-    ticked, own = {name for policy in applying for name in policy.ticked}, [item.name for item in plan.checklist.items if item.required]
-    requesters = {name for policy in applying for name in policy.requesters}
-    off = [name for name, is_asked in plan.checklist.lines().items() if not is_asked]
-    return [
-        Line("service", plan.service, _words(sorted({name for policy in applying for name in policy.services}), "any"), plan.service),
-        Line("approval.quorum", str(plan.approval.quorum), f"at least {quorum}", str(rules.quorum)),
-        Line("approval.approvers", _words(plan.approval.approvers, "none"), _words(sorted(listed), "any"), _words(rules.approvers, "none")),
-        Line("approval.signatures", "accepted", rules.signatures, rules.signatures),
-        Line("checklist", f"without {_words(off, 'exceptions')}", _words(sorted(required), "any"), _words(rules.checklist, "none")),
-        *([Line("checklist.items", _words(own, "none"), _words(sorted(ticked), "any"), _words(own, "none"))] if ticked else []),
-        Line(
-            "requester", "any", _words(sorted(requesters), "any"), "any" if rules.requesters is None else _words(rules.requesters, "none")
-        ),
-        Line("approval.requester", "named", rules.requester, rules.requester),
-        *_window_lines(plan, applying),
-        *(line for policy in applying if policy.least_analysis for line in _analysis_lines(plan, policy, policy.least_analysis)),
-    ]
-
-
-def _window_lines(plan: Plan, applying: Sequence[Policy]) -> Iterator[Line]:
-    own = plan.windows.group("plan")
-    theirs = [window for policy in applying for window in policy.windows.group(f"policy {policy.name}")]
-    if own or theirs or plan.windows.quietest:
-        plans, policies = (_words([f"{one.kind} {times_in_words(one)}" for one in listed], "any time") for listed in (own, theirs))
-        plans += ", and the quietest time in them" if plan.windows.quietest else ""
-        yield Line("windows", plans, policies, "both")
-
-
 def _words(names: Sequence[str], none: str) -> str:
     return ", ".join(names) or none
 
@@ -201,7 +155,7 @@ def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *,
     if plan.judgement.inconclusive == "proceed":
         yield f"judgement.inconclusive: proceed is not allowed by `least_analysis` {by}. Write ask, extend or rollback."
     for place in places:
-        field, seconds = f"{place.field.rpartition('.')[0]}.steps", _watched(place)
+        field, seconds = f"{place.field.rpartition('.')[0]}.steps", watched_seconds(place)
         if seconds < least.watch_seconds:
             yield (
                 f"{field}: they are watched for {seconds:g} s in sum, less than the {least.watch_seconds:g} of "
@@ -239,16 +193,6 @@ def _unmeetable(plan: Plan, policies: Sequence[Policy]) -> list[str]:
     ]
 
 
-def _analysis_lines(plan: Plan, policy: Policy, least: LeastAnalysis) -> Iterator[Line]:
-    deciding = [f"{getattr(sli, 'indicator', sli.name)} ≤ {sli.limit:g}" for sli in plan.judgement.slis if sli.deciding]
-    wanted = _words([f"{one} ≤ {least.limit:g}" for one in least.indicators], "any")
-    yield Line("judgement.slis", _words(deciding, "none"), wanted, _words(deciding, "none"))
-    for place in places_of(plan):
-        if place.platform in policy.protects and place.steps:
-            own = f"{place.steps[0].percent} % first, {_watched(place):g} s"
-            floor = f"at most {least.first_percent} % first, at least {least.watch_seconds:g} s"
-            yield Line(f"{place.field.rpartition('.')[0]}.steps", own, floor, own)
-
-
-def _watched(place: Place) -> float:
+def watched_seconds(place: Place) -> float:
+    """Give how long an environment's steps are watched, in sum."""
     return sum(step.watch_seconds for step in place.steps)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.rules.plan.plan import Plan
+from tasks.rules.policy.comparison import compare_rules
 from tasks.rules.policy.policy import Policy, read_policy
-from tasks.rules.policy.rules import compare_rules, conflicts, effective_rules, policies_of, requester_conflicts
+from tasks.rules.policy.rules import conflicts, effective_rules, policies_of, requester_conflicts
 
 BLOCK = "local/shop-production"
 PEOPLE = ("ada", "ben", "cleo", "dora")

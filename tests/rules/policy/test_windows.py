@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tasks.rules.approval.digest import digest
+from tasks.rules.policy.comparison import compare_rules
 from tasks.rules.policy.policy import read_policy
-from tasks.rules.policy.rules import compare_rules
 from tasks.rules.policy.windows import groups_of, turns_of
 from tests.rules.approval.test_digest import LOG
 from tests.rules.policy.test_rules import SHORT, plan_of, policy_of
@@ -59,8 +59,8 @@ def test_both_sides_are_shown() -> None:
     found = next(line for line in lines if line.field == "windows")
     assert found == (
         "windows",
-        "allow `0 22 * * 1-5` for 240 min in Europe/Berlin",
-        "deny from 2026-12-20 00:00 until 2027-01-02 00:00 in Europe/Berlin",
+        "allow `0 22 * * 1-5` for 240 min in Europe/Berlin: quiet (ask ada)",
+        "deny from 2026-12-20 00:00 until 2027-01-02 00:00 in Europe/Berlin: Christmas (ask platform)",
         "both",
     )
     assert "windows" not in {line.field for line in compare_rules(plan_of(), [policy_of()])}

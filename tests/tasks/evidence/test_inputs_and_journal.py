@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from blocks.errors import BadInput, Tampered
 from tasks.evidence.inputs import collect_inputs, collect_inputs_again, digest_of, look, take_plan
 from tasks.record.journal import append_entry, read_entries, read_entry
 from tasks.record.without_key import rolling_back
+from tasks.rules.evidence.differences import changed_parts, differences
 from tests.local_environments import MakeLocal
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
-PLAN = (Path(__file__).parents[3] / "examples/guestbook/shipway.yaml").read_text()
+EXAMPLE = Path(__file__).parents[3] / "examples/guestbook"
+PLAN = (EXAMPLE / "shipway.yaml").read_text()
 
 
 def git(folder: Path, *words: str) -> None:
@@ -35,6 +38,7 @@ async def plan(tmp_path: Path, make_local: MakeLocal) -> Path:
         await make_local(folder=str(tmp_path / environment)).save(f"{name}-{environment}")  # type: ignore[misc]
     (folder / "smoke").mkdir(parents=True)
     (folder / "smoke" / "test_critical.py").touch()
+    shutil.copytree(EXAMPLE / "data", folder / "data")
     (folder / "shipway.yaml").write_text(PLAN.replace("local/guestbook-", f"local/{name}-"))
     git(folder, "init")
     for version in ("1.0", "1.1"):
@@ -50,6 +54,7 @@ async def asked(path: str, key: str) -> list[Any]:
     """Collect as a release does, before and after the plan was changed."""
     before = [await take_plan(path, key=f"{key}/plan"), await collect_inputs(path, version="1.1", key=f"{key}/survey")]
     Path(path).write_text(Path(path).read_text().replace("quorum: 1", "quorum: 0"))  # noqa: ASYNC240
+    (Path(path).parent / "smoke/test_critical.py").write_text("pass\n")
     after = [await take_plan(path, key=f"{key}/plan"), await collect_inputs(path, version="1.1", key=f"{key}/survey")]
     return [before, after, await collect_inputs_again(path, version="1.1")]
 
@@ -63,6 +68,13 @@ async def test_a_survey_says_what_is_there_and_what_comes(plan: Path) -> None:
     assert [commit.subject for commit in found.change_log.commits]
     assert (await look(str(plan), version="1.1")).digest == found.digest
     assert (await look(str(plan), version="1.0")).digest != found.digest
+    (plan.parent / "smoke/test_critical.py").write_text("def test_nothing() -> None: ...\n")
+    changed = await look(str(plan), version="1.1")
+    assert differences(found, changed) == ["files: the plan's smoke/test_critical.py changed"]
+    assert changed.digest != found.digest
+    (plan.parent / "smoke/test_critical.py").unlink()
+    with pytest.raises(BadInput, match=r"smoke\[1\]\.pytest: .*does not exist"):
+        await look(str(plan), version="1.1")
 
 
 @pytest.mark.slow
@@ -72,6 +84,7 @@ async def test_a_release_keeps_the_plan_it_began_with_and_sees_that_it_changed(p
     assert after == before
     assert digest_of(after[1]) == after[1].digest == before[1].digest, "what was remembered proves itself"
     assert again.digest != before[1].digest
+    assert changed_parts(before[1], again) == ["plan", "files"]
 
 
 async def test_a_plan_with_a_platform_that_no_one_made_is_bad_input(plan: Path) -> None:
