@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
-CONFIGURATION = "+config."  # as in `blocks.platform`
+CONFIGURATION, PROMOTION = "+config.", "promotion"  # as in `blocks.platform`
 TWICE = timedelta(hours=1)  # within it a rollback that names no version is taken for the same one, asked for again
 SKEW = timedelta(minutes=1)  # of the clocks of two machines
 P = TypeVar("P", bound=Mapping[str, Any])
@@ -42,6 +42,8 @@ def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
 
 def stays_after_all(position: Mapping[str, Any], left: Left) -> bool:
     """Say whether the version that a rollback was to leave serves on alone, as what was started beside it did not come up."""
+    if position.get("under_way") == PROMOTION:  # the baseline has all requests then, and is the other version by now
+        return False
     return position["baseline"] == left.version and (position["canary"] is None or position["percent"] == 0)
 
 

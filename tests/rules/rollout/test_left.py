@@ -123,6 +123,7 @@ def test_a_rollback_is_under_way_only_where_it_owns_the_environment_or_did_until
         (position("2.0", "1.9", percent=100), False),
         (position("1.9"), False),
         (position("2.1", None, "2.0"), False),
+        ({**position("2.0", "1.9"), "under_way": "promotion"}, False),
     ],
 )
 def test_a_rollback_that_failed_left_nothing_if_the_version_serves_on_alone(runs: dict[str, Any], *, yes: bool) -> None:
