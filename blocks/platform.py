@@ -13,7 +13,7 @@ here is a test of the contract suite that docs/platforms.md describes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NotRequired, Protocol, Self, TypedDict, runtime_checkable
+from typing import Any, Literal, NotRequired, Protocol, Self, TypedDict, runtime_checkable
 
 CONFIGURATION = "+config."
 """Separator between a version and the hash of its configuration, on platforms that also release configurations."""
@@ -49,6 +49,8 @@ class Position(TypedDict):
         owner: Who holds the lease, or None.
         generation: The newest generation given out.
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
+        under_way: Only where the platform's strategy does not say it: the canary takes the baseline's place itself, or its promotion was
+            begun, which `promote` alone finishes, whatever share it has.
     """
 
     baseline: str | None
@@ -59,6 +61,7 @@ class Position(TypedDict):
     owner: str | None
     generation: int
     trouble: NotRequired[str]
+    under_way: NotRequired[Literal["in place", "promotion"]]
 
 
 class Counts(TypedDict):
@@ -130,10 +133,7 @@ class Platform(Protocol):
 
         Args:
             owner: Id of the flow run that will act.
-            takeover: Take it from another owner (a rollback does); else `Refused` names that owner.
-
-        Raises:
-            Refused: Another owner holds it.
+            takeover: Take it from another owner (a rollback does); else that is `Refused`, which names the owner.
         """
         ...
 

@@ -14,7 +14,7 @@ from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.lifecycle.windows import wait_while_frozen
 from flows.rollout.data import expect_data
 from flows.rollout.held_step import Standing, wait_while_held
-from flows.rollout.left import forget_what_was_left
+from flows.rollout.left import forget_what_was_left, note_release_begins
 from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.owning import own_what_was_changed
 from flows.rollout.prepare import prepare
@@ -69,6 +69,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PREPARE):
         return failed(fault)
     seconds, title, key = phase.plan.staging.ready_timeout_seconds, f"prepare {version}", "staging/prepare"
+    await note_release_begins(phase, platform, STAGING)
     before = await prepare(phase, platform, version, environment=STAGING, lease=lease, timeout_seconds=seconds, title=title, key=key)
     await named(shift_traffic, "shift all traffic")(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
     await own_what_was_changed(phase, platform, STAGING)

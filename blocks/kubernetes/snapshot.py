@@ -98,6 +98,8 @@ def position_of(target: Target, view: View) -> Position:
     )
     if view.trouble:
         position["trouble"] = view.trouble
+    if canary and view.state.phase:
+        position["under_way"] = "promotion"
     return position
 
 

@@ -14,7 +14,7 @@ from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import is_known, unknown_in
-from flows.rollout.left import DECISION, fault_of_left, last_left, since_in_words, with_previous
+from flows.rollout.left import DECISION, fault_of_left, fault_of_second_step, last_left, since_in_words, with_previous
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from tasks.evidence.releases_there import releases_there
@@ -72,12 +72,13 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     silent = [name for name in own if name not in positions]
     meant = all_as_meant(positions, lefts, to=to or PREVIOUS, at=now(), silent=silent)
     wanted = bad or under or _common_version(meant, own, to=to or PREVIOUS, runs=runs)
-    moves = await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored)
+    named = bool(bad or to) or wanted == under != ""
+    moves = await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored, named=named)
     moves = moves or has_acted or wanted == under != ""
     if not moves and len(positions) == len(own):
         raise Refused(_nothing_to_do(runs, bad=wanted, since=since_in_words(positions, lefts)))
     what = f"{wanted} is the bad version" if wanted else "What each target runs is the bad version"
-    evidence = {"bad": wanted, "moves": moves, "owners": {name: one["owner"] for name, one in positions.items()}}
+    evidence = {"bad": wanted, "moves": moves, "named": named, "owners": {name: one["owner"] for name, one in positions.items()}}
     decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence=evidence)
     return str(decided.evidence["bad"])
 
@@ -167,7 +168,9 @@ def _common_version(positions: Mapping[str, Position], environments: Sequence[st
     return bad or (str(meant.pop()) if len(meant) == 1 and not silent else "")
 
 
-async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: str, bad: str, under: str, restored: Sequence[str]) -> bool:
+async def _expect_way(
+    phase: Phase, positions: Mapping[str, Position], *, to: str, bad: str, under: str, restored: Sequence[str], named: bool
+) -> bool:
     """Look for a version to return to before anything is stopped: a rollback that can do nothing must not end the one of a release.
 
     Returns:
@@ -185,6 +188,8 @@ async def _expect_way(phase: Phase, positions: Mapping[str, Position], *, to: st
             fault = f"{why}; leave `bad` and `version` empty"
         platform = await platform_of(phase.plan, name)
         fault = fault or await fault_of_left(phase, platform, position, choice, environment=name)
+        if not named:
+            fault = fault or await fault_of_second_step(phase, platform, position, choice, environment=name)
         try:
             await expect_no_contract(phase, choice, environment=name, restored=restored, looks=True)
         except Refused as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from blocks.errors import Refused
 from blocks.platform import Platform, Position
 from flows.lifecycle.context import Phase
-from flows.rollout.left import fault_of_left
+from flows.rollout.left import DECISION, fault_of_left, fault_of_second_step
 from flows.rollout.migrations import read_here
 from tasks.record.deployed import find_deployed
 from tasks.rules.rollout.rollback import RollbackChoice
@@ -31,13 +31,19 @@ async def is_known(phase: Phase, platform: Platform, position: Position, version
 
 
 async def expect_known_there(phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str) -> None:
-    """Refuse to redeploy what is not known or was left there; when it was asked for, the environment may have been silent, or another's.
+    """Refuse to redeploy what is not known or was left there, or a second step down that no one named.
+
+    When it was asked for, the environment may have been silent, or another's.
 
     Raises:
         Refused: With what to do.
     """
     version = choice.version
-    if fault := await fault_of_left(phase, platform, position, choice, environment=environment):
+    fault = await fault_of_left(phase, platform, position, choice, environment=environment)
+    decided = await phase.read("rollback", name=DECISION)
+    if decided is not None and not decided.evidence.get("named", True):
+        fault = fault or await fault_of_second_step(phase, platform, position, choice, environment=environment)
+    if fault:
         raise Refused(fault)
     if choice.kind == "redeploy" and version and not await is_known(phase, platform, position, version, environment=environment):
         raise Refused(unknown_in([environment], version, before=position["previous"] or ""))

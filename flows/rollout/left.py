@@ -15,10 +15,19 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.record.before import find_before, keep_before
 from tasks.record.journal import read_entry, say
-from tasks.record.left import find_left, forget_left, keep_left, unkeep_left
+from tasks.record.left import files_of_left, find_left, forget_left, keep_left, note_over, note_release, unkeep_left
 from tasks.rollout.rollout import abort_canary, read_position
 from tasks.rules.record.entries import moment
-from tasks.rules.rollout.left import Left, as_before, is_under_way, serves_since, stays_after_all, version_left
+from tasks.rules.rollout.left import (
+    Left,
+    as_before,
+    brought_by,
+    is_under_way,
+    serves_since,
+    stays_after_all,
+    steps_down_again,
+    version_left,
+)
 from tasks.rules.rollout.migrations import Here
 from tasks.rules.rollout.rollback import RollbackChoice
 
@@ -49,7 +58,18 @@ async def keep_what_is_left(
     version = version_left(position, choice, bad=bad, to=to)
     if version is not None and choice.version is not None:
         here = await read_here(phase, platform, environment)
-        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner)
+        brought = brought_by(choice, await find_left(phase.plan.service, here=here))
+        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner, brought=brought)
+
+
+async def note_rollback_over(phase: Phase, platform: Platform, environment: str) -> None:
+    """Keep that this rollback is over in an environment: from now on the hour runs in which one that names nothing is the same one."""
+    await note_over(phase.plan.service, here=await read_here(phase, platform, environment), run=phase.owner)
+
+
+async def note_release_begins(phase: Phase, platform: Platform, environment: str) -> None:
+    """Keep that a release prepares a version, before it does: a canary is that one then, not what a rollback left half-way."""
+    await note_release(phase.plan.service, here=await read_here(phase, platform, environment))
 
 
 @asynccontextmanager
@@ -123,7 +143,23 @@ async def fault_of_left(phase: Phase, platform: Platform, position: Position, ch
         return ""
     by = f"the rollback {found.run}" if found.run else "a rollback"
     fix = "release it, if it is a good one by now, or name an older version with `--to VERSION` (the field `version`)"
-    return f"{choice.version} was left by {by} in {environment}, so no rollback returns to it; {fix}"
+    files = await files_of_left(phase.plan.service, here=here, version=choice.version)
+    undo = f". If that was a slip, who may write beside the approval key can remove {' and '.join(files)}, then ask again" if files else ""
+    return f"{choice.version} was left by {by} in {environment}, so no rollback returns to it; {fix}{undo}"
+
+
+async def fault_of_second_step(phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str) -> str:
+    """Say why a rollback that names no version takes no second step down; "" if it takes none. One that a release asks for is never asked.
+
+    In an outage that no version caused an alarm would go down a version each hour.
+    """
+    found = await find_left(phase.plan.service, here=await read_here(phase, platform, environment))
+    if found is None or not steps_down_again(position, choice, found):
+        return ""
+    serves = position["baseline"]
+    since = str(found) if serves == found.serves else f"{serves} was brought back by a rollback"
+    fix = f"`--bad {serves}` (the field `bad`), or `--to {choice.version}` (the field `version`)"
+    return f"{since} in {environment}, and no release was deployed since; it is left for {choice.version} only if one is named: {fix}"
 
 
 async def remove_canary(phase: Phase, platform: Platform, environment: str, *, lease: Lease) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from blocks.errors import ShipwayError
+from blocks.key_folder.owners import owner_file
 from flows.lifecycle.context import Phase, platform_of
 from tasks.approval.protection import is_anothers
 from tasks.evidence.acted_plans import acts_for_others
@@ -27,7 +28,8 @@ async def faults_of_others(phase: Phase, environments: Sequence[str]) -> dict[st
             return ""
         place = place_of(phase.plan, environment)
         if whose := await acts_for_others(phase.plan.service, place):
-            return f"releases acted through {place.platform} for {whose} alone, so {environment} of {phase.plan.service} is not rolled back"
+            what = f"releases acted through {place.platform} for {whose} alone, so {environment} of {phase.plan.service} is not rolled back"
+            return f"{what}; if it was renamed, let the platform team say so in {owner_file(place.platform)}"
         try:
             found = await is_anothers(phase.plan, place, await platform_of(phase.plan, environment))
         except ShipwayError:

@@ -11,6 +11,7 @@ from tasks.lifecycle.retries import named, retried
 from tasks.record.journal import say
 from tasks.rollout.rollout import called, promote_revision, read_position, shift_traffic
 from tasks.rules.plan.targets import place_of
+from tasks.rules.rollout.left import PROMOTION
 from tasks.rules.rollout.steps import WITHOUT_CANARY
 
 
@@ -50,16 +51,22 @@ async def redeploy(phase: Phase, platform: Platform, version: str, *, environmen
 async def _goes_on(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> str | None:
     """Shift all traffic to the version if it is a canary with requests; None if it is not, or if that fails: then it is begun anew.
 
-    Where a version replaces the other one in its place, what fails stays failed.
+    Where a version replaces the other one in its place, what fails stays failed, and so does a promotion that was begun, in which shares
+    are not set any more.
     """
     position = await retried(read_position)(platform)
-    canary = position["canary"]
-    if not canary or not position["percent"] or called({**position, "baseline": None}, version) != canary:
+    canary, under_way = position["canary"], position.get("under_way", "")
+    if not canary or called({**position, "baseline": None}, version) != canary:
+        return None
+    if under_way == PROMOTION:
+        say(f"the promotion of {canary} in {environment} was begun already, and goes on")
+        return canary
+    if not position["percent"]:
         return None
     try:
         await _shift(phase, platform, canary, environment=environment, lease=lease, key=f"{key}/goes on")
     except (RolloutFailed, WorldMoved) as error:
-        if getattr(platform, "strategy", None) == WITHOUT_CANARY:  # to begin anew would bring the bad version back into its place
+        if under_way or getattr(platform, "strategy", None) == WITHOUT_CANARY:  # else the bad version would come back into its place first
             raise
         say(f"{canary} gets {position['percent']} % in {environment}, and cannot get all traffic: {error_text(error)}. It is started anew")
         return None

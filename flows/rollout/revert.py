@@ -15,7 +15,7 @@ from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import expect_known_there
-from flows.rollout.left import keep_what_is_left, leaving_nothing_if_it_fails, remove_canary, with_previous
+from flows.rollout.left import keep_what_is_left, leaving_nothing_if_it_fails, note_rollback_over, remove_canary, with_previous
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.others import faults_of_others
@@ -203,6 +203,7 @@ async def roll_back(
     if choice.kind == "impossible":
         return RollbackResult(outcome=Outcome.FAILED, reason=choice.reason, environment=environment, version=None)
     found = _staying(choice, environment) or await _look_after(phase, platform, choice.version, environment=environment)
+    await note_rollback_over(phase, platform, environment)
     await phase.append(
         f"The rollback of {environment} is over",
         kind="rollback",

@@ -13,7 +13,7 @@ from flows.lifecycle.acting import seen_in
 from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
 from flows.lifecycle.windows import what_holds_a_target
 from flows.rollout.held_step import Standing, wait_while_held
-from flows.rollout.left import forget_what_was_left
+from flows.rollout.left import forget_what_was_left, note_release_begins
 from flows.rollout.log_check import check_logs_before_promotion, keep_baseline_logs
 from flows.rollout.migrations import migrate, promoted_here
 from flows.rollout.owning import own_what_was_changed
@@ -108,6 +108,7 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
     title, key = f"prepare {version}{within(name)}", f"{name}/prepare"
     if replaces:
         await keep_baseline_logs(phase, version, platform, environment=name)
+    await note_release_begins(phase, platform, name)
     before = await prepare(phase, platform, version, environment=name, lease=lease, timeout_seconds=seconds, title=title, key=key)
     if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
         what = f"{name} runs {version} already: an earlier release left it there"

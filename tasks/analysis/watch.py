@@ -195,7 +195,7 @@ async def _readings(
         verdicts = step.judge(sources.platform(counts) | seen, at=at, is_last=is_last)
         yield Point(at, verdicts, step.rows(verdicts, at=at))
         whole = combine(verdicts)
-        if is_last or (step.mismatch and step.judgement.sample_ratio in ENDS_WATCH):
+        if is_last or (step.mismatch and step.judgement.sample_ratio == ENDS_WATCH):
             return
         if whole.outcome in DECIDED and (whole.outcome is not Outcome.PASSED or time.monotonic() >= bakes_until):
             return

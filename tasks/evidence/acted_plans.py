@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from blocks.errors import BadInput, Refused
 from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept, remove_kept, write_kept
+from blocks.key_folder.owners import owner_file, read_owner
 from blocks.key_folder.places import read_place
 from blocks.outside_text import error_text
 from tasks.approval.kept_places import block_kept_for
@@ -79,14 +80,25 @@ async def acted_plans(section: str = "") -> list[ActedPlan]:
 async def acts_for_others(service: str, place: Place) -> str:
     """Say for whom alone releases acted through an environment's block; "" if this service was among them, in this section, or none did.
 
+    The owner's file counts as well, as for a service that was renamed and has not released there since. Only who may write beside the key
+    can change it, while a policy may let several services release through one block.
+
     Args:
         service: The service.
         place: The environment.
     """
     through = {(one.service, one.section) for one in await acted_plans() if place.platform in one.blocks}
-    if not through or (service, section_of(place.environment)) in through:
+    own = (service, section_of(place.environment))
+    if not through or own in through or own == await asyncio.to_thread(_owner, place.platform):
         return ""
     return " and ".join(f"{section} of the service {other}" for other, section in sorted(through))
+
+
+def _owner(block: str) -> tuple[str, str] | None:
+    with suppress(Refused):
+        owner = read_owner(owner_file(block))
+        return (owner.service, owner.section) if owner else None
+    return None
 
 
 def _read(name: str) -> ActedPlan | None:

@@ -23,6 +23,7 @@ from tasks.gitops.review import review_change
 from tasks.gitops.without_git import tell_git
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import inform
+from tasks.rules.gitops.note import Note
 from tasks.rules.gitops.reviewed import steps_of
 from tasks.rules.gitops.settings import ANY, edits_of, places_named
 from tasks.rules.gitops.weights import weight_edits
@@ -60,8 +61,11 @@ class GitOpsPlatform:
 
     async def current(self) -> Position:
         """Read what runs now; a version of others in the place of the one that is rolled out is trouble."""
-        beside = await self._goes_by_weights()
+        note = await self._note()
+        beside = self._is_of_weights(note)
         position = await (self.of.beside if beside else self.of.workload).current()
+        if position["canary"] and note is not None and note.under_way:
+            position["under_way"] = note.under_way
         if (
             position["canary"]
             and (beside or position["percent"] == ALL)
@@ -87,12 +91,18 @@ class GitOpsPlatform:
         return self.of.beside if await self._goes_by_weights() else self.of.workload
 
     async def _goes_by_weights(self) -> bool:
-        """Say whether what is under way goes by weights; what others changed in the note does not count."""
-        try:
-            note = (await self.of.seen()).note
-        except WorldMoved:
-            return self._is_by_weights
+        """Say whether what is under way goes by weights."""
+        return self._is_of_weights(await self._note())
+
+    def _is_of_weights(self, note: Note | None) -> bool:
         return self._is_by_weights if note is None else note.by_weights and not note.due
+
+    async def _note(self) -> Note | None:
+        """Read the note of what is under way; what others changed in it does not count."""
+        try:
+            return (await self.of.seen()).note
+        except WorldMoved:
+            return None
 
     async def identity(self) -> str:
         """Return the workload's identity: another block, with Git or without, does not hide whose it is."""

@@ -74,6 +74,15 @@ def is_closed(run: str) -> bool:
     return head is not None and head.closed
 
 
+def has_open_head(run: str) -> bool:
+    """Say if a run's record was begun and is not closed, by its head; not if that cannot be read."""
+    try:
+        head = read_head(run)
+    except (KeyFolderFault, Tampered):
+        return False
+    return head is not None and not head.closed
+
+
 async def open_runs() -> list[str]:
     """List the runs that have not come to their end, by what is kept here; empty if that cannot be read."""
     return [name for name in await asyncio.to_thread(kept_names, OPEN) if RUN.fullmatch(name)]

@@ -7,16 +7,17 @@ That a file is there says enough of a version, also if it cannot be read any mor
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
+from typing import Any
 
 from blocks.errors import Refused
 from blocks.key_folder.heads import KeyFolderFault
-from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept
+from blocks.key_folder.kept_files import kept_names, kept_path, read_kept, remove_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.kept_runs import write
+from tasks.lifecycle.kept_runs import RUN, has_open_head, write
 from tasks.record.journal import say
 from tasks.record.kept_index import name_of
 from tasks.rules.rollout.deployed import places_of
@@ -27,22 +28,60 @@ FOLDER = "left"
 WHAT = "which says what a rollback left"
 
 
-async def keep_left(service: str, *, here: Here, version: str, serves: str, run: str) -> None:
-    """Keep that a rollback leaves a version, before it does; a key folder that cannot be used keeps no rollback back."""
-    value = {"version": version, "serves": serves, "run": run, "at": now().isoformat()}
+async def keep_left(service: str, *, here: Here, version: str, serves: str, run: str, brought: Sequence[str] = ()) -> None:
+    """Keep that a rollback leaves a version, before it does; a key folder that cannot be used keeps no rollback back.
+
+    Args:
+        service: The service.
+        here: Where.
+        version: The version.
+        serves: The one that serves instead.
+        run: The rollback's run.
+        brought: As in `Left`.
+    """
+    value = _written(Left(version, serves, run, now(), brought=tuple(brought)))
     try:
         for place in places_of(here):
-            for name in ["", *names_of(version)]:
+            for name in ["", *names_of(version, besides=serves)]:
                 await write(FOLDER, name_of(service, name, place), value, what=WHAT)
     except KeyFolderFault as error:
         say(f"that {version} is left could not be kept, so a later rollback may return to it: {error_text(error)}")
+
+
+async def note_over(service: str, *, here: Here, run: str) -> None:
+    """Keep when a rollback was over, if it was the last one there: what it brought may be bad itself an hour later."""
+    over = now()
+    await _change(service, here, lambda left: left._replace(over=over) if left.run == run else left)
+
+
+async def note_release(service: str, *, here: Here) -> None:
+    """Keep that a release begins to prepare a version: a canary there is not a rollback's from now on."""
+    await _change(service, here, lambda left: left._replace(is_released=True))
+
+
+async def _change(service: str, here: Here, changed: Callable[[Left], Left]) -> None:
+    try:
+        for name in (name_of(service, "", place) for place in places_of(here)):
+            found = await asyncio.to_thread(_read, name)
+            if found is not None and found.at and changed(found) != found:
+                await write(FOLDER, name, _written(changed(found)), what=WHAT)
+    except KeyFolderFault as error:
+        say(f"what was kept of the last rollback could not be changed: {error_text(error)}")
 
 
 async def find_left(service: str, *, here: Here, version: str = "") -> Left | None:
     """Find what says that a version was left in an environment; without a version, what the last rollback left there."""
     found = [await asyncio.to_thread(_read, name_of(service, version, place)) for place in places_of(here)]
     known = [one for one in found if one is not None and (version or one.at)]
-    return max(known, key=lambda one: one.at.timestamp() if one.at else 0.0, default=None)
+    last = max(known, key=lambda one: one.at.timestamp() if one.at else 0.0, default=None)
+    return last and last._replace(is_open=RUN.fullmatch(last.run) is not None and await asyncio.to_thread(has_open_head, last.run))
+
+
+async def files_of_left(service: str, *, here: Here, version: str) -> list[str]:
+    """Name the files that say that a version was left in an environment; without them a rollback returns to it."""
+    kept = await asyncio.to_thread(kept_names, FOLDER)
+    names = dict.fromkeys(name_of(service, name, place) for place in places_of(here) for name in names_of(version))
+    return [str(kept_path(FOLDER, name)) for name in names if name in kept]
 
 
 async def forget_left(service: str, *, here: Here, versions: Iterable[str]) -> None:
@@ -75,7 +114,16 @@ def _read(name: str) -> Left | None:
     try:
         found = read_kept(FOLDER, name, what=WHAT)
         if found is not None:
-            return Left(str(found["version"]), str(found["serves"]), str(found["run"]), datetime.fromisoformat(str(found["at"])))
-    except (Refused, KeyError, ValueError):
+            over, brought = found.get("over"), tuple(map(str, found.get("brought", ())))
+            times = (datetime.fromisoformat(str(found["at"])), datetime.fromisoformat(str(over)) if over else None)
+            texts = str(found["version"]), str(found["serves"]), str(found["run"])
+            return Left(*texts, *times, brought=brought, is_released=bool(found.get("is_released")))
+    except (Refused, KeyError, ValueError, TypeError):
         pass
     return Left("", "", "") if name in kept_names(FOLDER, beginning=name) else None
+
+
+def _written(left: Left) -> dict[str, Any]:
+    times = {name: moment.isoformat() for name, moment in (("at", left.at), ("over", left.over)) if moment}
+    texts = {"version": left.version, "serves": left.serves, "run": left.run}
+    return {**texts, **times, "brought": [*left.brought], "is_released": left.is_released}

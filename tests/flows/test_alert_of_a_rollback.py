@@ -46,14 +46,15 @@ async def test_it_is_recorded_first_and_then_told(monkeypatch: pytest.MonkeyPatc
     choice = RollbackChoice(kind="redeploy", version="1", reason="x")
     stand_ins = {
         "platform_of": giving(None), "informed": giving(None), "with_lease": giving(choice), "_look_after": giving(result),
-        "notify": giving(None, "told"), "retried": lambda _: giving({"baseline": "1", "canary": None}),
+        "notify": giving(None, "told"), "note_rollback_over": giving(None, "over"),
+        "retried": lambda _: giving({"baseline": "1", "canary": None}),
     }  # fmt: skip
     for name, value in stand_ins.items():
         monkeypatch.setattr(revert, name, value)
     plan = SimpleNamespace(notify=["slack-webhook/team"], service="shop")
     phase: Any = SimpleNamespace(read=giving(None), append=giving(None, "recorded"), plan=plan, owner="r1")
     assert await revert.roll_back(phase, "production", reason=as_reason("bad"), to="", bad="2") == result
-    assert done == (["recorded", "told"] if outcome is Outcome.FAILED else ["recorded"])
+    assert done == ["over", "recorded", *(["told"] if outcome is Outcome.FAILED else [])]
 
 
 @pytest.mark.parametrize("outcome", ["failed", "passed"])

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from blocks.errors import Refused, RolloutFailed
+from blocks.key_folder.kept_files import remove_kept
 from blocks.outside_text import as_reason
-from flows.rollout import known, left, redeploy, revert
+from flows.rollout import bad_version, known, left, redeploy, revert
 from flows.rollout.bad_version import expect_known
 from tasks.record import journal
 from tasks.record.before import keep_before
-from tasks.record.left import find_left, keep_left
+from tasks.record.left import files_of_left, find_left, keep_left
 from tasks.record.without_key import rolling_back
 from tasks.rules.rollout.left import is_under_way
 from tasks.rules.rollout.migrations import Here
@@ -96,6 +99,66 @@ async def test_a_rollback_that_is_under_way_is_not_turned_round(
         with rolling_back(), pytest.raises(Refused, match="was left by the rollback r0"):
             await revert.roll_back(world.phase, "production", reason=as_reason("x"), to="", bad="V0", on_demand=True)
         assert world.platform.position["canary"] == "V0", "BAD would serve alone again"
+
+
+async def hours_later(world: World, monkeypatch: pytest.MonkeyPatch, *, brought: tuple[str, ...] = ("V0",)) -> None:
+    """Let V0 serve for two hours since r0 brought it."""
+    stand(world, "V0", previous="V-1")
+    await keep_left("shop", here=HERE, version="BAD", serves="V0", run="r0", brought=brought)
+    for module in (bad_version, left):
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + timedelta(hours=2))
+
+
+async def test_a_second_step_down_is_taken_by_name_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In an outage that no version caused an alarm would go down a version each hour."""
+    await hours_later(world, monkeypatch)
+    named = r"V0 serves since the rollback r0 .* in production, and no release was deployed since; .*`--bad V0` .* `--to V-1`"
+    with pytest.raises(Refused, match=named):
+        await world.decide()
+    assert await world.decide(bad="V0") == "V0"
+    assert await choose(world, bad="V0") == ("redeploy", "V-1")
+
+
+async def test_a_first_step_down_needs_no_name(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a rollback aborted beside it makes it none: no rollback brought what serves."""
+    await hours_later(world, monkeypatch, brought=())
+    assert await world.decide() == "V0"
+    assert await choose(world, bad="V0") == ("redeploy", "V-1")
+
+
+async def test_a_second_step_down_is_refused_where_the_environment_answers_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at again right before anything moves."""
+    await hours_later(world, monkeypatch)
+    with rolling_back():
+        await world.phase.append("V0 is bad", kind="rollback", name="bad version", evidence={"bad": "V0", "named": False})
+    with pytest.raises(Refused, match="only if one is named"):
+        await choose(world, bad="V0")
+
+
+async def test_a_release_that_is_rolled_back_steps_down_as_often_as_it_must(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names its version itself, and no one is asked."""
+    await hours_later(world, monkeypatch)
+    world.platform.position["owner"] = RUN
+    found = await revert._choose(
+        world.phase, world.platform, environment="production", reason=as_reason("x"), bad="V0", to="previous", restored=[],
+        is_first=False, on_demand=False,
+    )  # fmt: skip
+    assert (found.kind, found.version) == ("redeploy", "V-1")
+    last = await find_left("shop", here=HERE)
+    assert last is not None
+    assert (last.run, last.brought) == (RUN, ("V0", "V-1"))
+
+
+async def test_what_a_version_was_left_by_names_its_files(world: World) -> None:
+    """Who may write beside the key can undo a slip."""
+    stand(world, "V1", previous="V0")
+    with rolling_back(), pytest.raises(Refused) as refused:
+        await expect_known(world.phase, ["production"], version="BAD")
+    for file in await files_of_left("shop", here=HERE, version="BAD"):
+        assert file in str(refused.value)
+        remove_kept("left", Path(file).name.removesuffix(".kept"))
+    with rolling_back():
+        await expect_known(world.phase, ["production"], version="BAD")
 
 
 @pytest.mark.parametrize("previous", ["BAD", "V0", None])

@@ -3,6 +3,7 @@
 # ruff: noqa: F811 - a fixture that is imported is the name of a parameter, too
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import yaml
 
 from blocks.errors import BadInput
 from blocks.key_folder.kept_files import kept_names, kept_path, write_kept
+from blocks.key_folder.owners import Owner, claim, owner_file
 from blocks.key_folder.places import Kept, keep_place
 from flows import rollback
 from flows.lifecycle import context
@@ -247,6 +249,21 @@ async def test_a_plan_of_others_does_not_roll_back_what_a_release_brought(
     if said:
         await desk.act(environment)
         assert await faults_of_others(phase, [environment]) == {}, "once a release of it acted there it is its own"
+
+
+@pytest.mark.parametrize(("owner", "others"), [("mail", ""), ("shop", "owners/local_shop.json"), ("", "owners/local_shop.json")])
+async def test_a_renamed_service_that_has_not_released_there_is_its_owner_by_the_owners_file(desk: Desk, owner: str, others: str) -> None:
+    """Which only the platform team changes; the refusal names it."""
+    await desk.act()
+    if owner:
+        claim(owner_file("local/shop"), Owner(owner, "local/shop", "production"))
+    desk.write("local/shop", service="mail")
+    phase = await desk.begin(as_it_is=True)
+    if not others:
+        assert await acted_plans.acts_for_others("mail", place_of(phase.plan, "production")) == ""
+        assert await acted_plans.acts_for_others("mail", replace(place_of(phase.plan, "production"), environment="staging"))
+        return
+    assert others in "".join((await faults_of_others(phase, ["production"])).values())
 
 
 async def test_the_files_by_which_releases_acted_here_are_known(desk: Desk) -> None:

@@ -96,6 +96,21 @@ async def test_in_place_a_version_that_cannot_get_all_requests_is_not_begun_anew
     assert desk.effects == []
 
 
+@pytest.mark.parametrize("percent", [0, 100])
+async def test_a_promotion_that_was_begun_is_finished(monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
+    """Whatever share the version has: the baseline may be that version by now."""
+    desk = Desk(monkeypatch, canary="GOOD", percent=percent, under_way="promotion")
+    assert await desk.redeploy() == "GOOD"
+    assert desk.effects == ["promote"]
+
+
+async def test_the_promotion_of_another_version_is_not_finished(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only what the rollback returns to."""
+    desk = Desk(monkeypatch, canary="WORSE", percent=100, under_way="promotion")
+    assert await desk.redeploy() == "GOOD"
+    assert desk.effects == ["prepare GOOD", "shift 100", "promote"]
+
+
 async def test_a_newer_rollback_ends_this_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not begun anew."""
     desk = Desk(monkeypatch, canary="GOOD", percent=50, generation=3)

@@ -88,7 +88,7 @@ class FakePlatform:
         if position["canary"] is None:
             self._do(f"promote {lease['generation']}")
             return
-        if position["percent"] != ALL:
+        if position["percent"] != ALL and position.get("under_way") != "promotion":
             raise WorldMoved(f"{position['canary']} does not get all requests; it cannot be made the baseline")
         previous = position["baseline"] or position["previous"]
         if self.is_rollback[0]:

@@ -16,7 +16,8 @@ ALPHA = 0.001  # of its own: it fails no version
 ODDS_FACTOR = 1.5
 SETTLE_SECONDS = 5.0  # after a shift: connections that were open go on where they were
 WHOLE = 100
-ENDS_WATCH = ("ask", "rollback")
+COUNTS = ("ask", "rollback")
+ENDS_WATCH = "rollback"  # people are asked once the rest is known: who lets the release go on answers for the share alone
 HINT = "Look for connections that are kept open, sticky sessions, caches, and another route"
 
 
@@ -73,6 +74,6 @@ def outcome_with_mismatch(outcome: Outcome, reason: str, *, mismatch: str, actio
         mismatch: What is wrong with the canary's share; "" if nothing is.
         action: The plan's `judgement.sample_ratio`.
     """
-    if not mismatch or action not in ENDS_WATCH or outcome in {Outcome.FAILED, Outcome.ERROR}:
+    if not mismatch or action not in COUNTS or outcome in {Outcome.FAILED, Outcome.ERROR}:
         return outcome, reason
     return (Outcome.MISMATCH if action == "ask" else Outcome.FAILED), f"{mismatch}. So far {reason}"

@@ -60,6 +60,15 @@ class Note:
         return self.promotion is not None
 
     @property
+    def under_way(self) -> Literal["", "in place", "promotion"]:
+        """What is under way, as the position of a platform says it; "" while shares can be set, or it is being undone."""
+        if self.due == "revert":
+            return ""
+        if not self.by_weights:
+            return "in place"
+        return "promotion" if self.promoting and self.shift is not None else ""
+
+    @property
     def share(self) -> int:
         """The canary's share by the newest commit of weights, in percent."""
         return self.shift.after if self.shift is not None else 0

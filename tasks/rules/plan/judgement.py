@@ -164,7 +164,7 @@ class Judgement(Section):
     release before anything moves. Traffic that is not known refuses nothing."""
     sample_ratio: Literal["warn", "ask", "rollback", "ignore"] = "warn"
     """If the canary's share of the requests is shown not to be the one that was set (`platform` SLIs count them): say so in the record,
-    end the watch and ask a person, or roll back."""
+    ask a person at the end of the watch, or roll back at once."""
     answer_within_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60
     """`ask` rolls back without an answer in this time."""
 

@@ -9,19 +9,35 @@ from typing import Any, NamedTuple, TypeVar
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.waves import version_to_leave
 
-CONFIGURATION = "+config."  # as in `blocks.platform`
+CONFIGURATION, PROMOTION = "+config.", "promotion"  # as in `blocks.platform`
 TWICE = timedelta(hours=1)  # within it a rollback that names no version is taken for the same one, asked for again
 SKEW = timedelta(minutes=1)  # of the clocks of two machines
+MOST_BROUGHT = 20
 P = TypeVar("P", bound=Mapping[str, Any])
 
 
 class Left(NamedTuple):
-    """What a rollback left: the version, the one that serves instead, the rollback's run, and when it chose that ("" and None: unknown)."""
+    """What a rollback left.
+
+    Fields:
+        version: The version; "" if it is not known.
+        serves: The one that serves instead.
+        run: The rollback's run, or that of the release which was rolled back.
+        at: When it chose that (UTC).
+        over: When it was over there.
+        is_open: Whether the run's record is open.
+        brought: The versions that rollbacks brought back there since a release was promoted last.
+        is_released: Whether a release began to prepare a version there since.
+    """
 
     version: str
     serves: str
     run: str
     at: datetime | None = None
+    over: datetime | None = None
+    is_open: bool = False
+    brought: tuple[str, ...] = ()
+    is_released: bool = False
 
     def __str__(self) -> str:
         """Say it: `1.9 serves since the rollback RUN of 2026-11-30 03:10 UTC, which left 2.0`."""
@@ -32,16 +48,18 @@ class Left(NamedTuple):
 def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
     """Say whether a rollback started the earlier version beside the one that it leaves, and is not over, or ended there.
 
-    It owns the environment then, or no one does if it ended: a release of that version, which began after a rollback to it had failed,
-    looks the same otherwise.
+    It owns the environment then, or no one does if it ended and no release began there since: a release of that version, which began
+    after a rollback to it had failed, looks the same otherwise.
     """
-    if left is None or position["owner"] not in {left.run, None}:
+    if left is None or position["owner"] not in {left.run, None} or (left.is_released and position["owner"] is None):
         return False
     return position["baseline"] == left.version and _is(position["canary"], left.serves)
 
 
 def stays_after_all(position: Mapping[str, Any], left: Left) -> bool:
     """Say whether the version that a rollback was to leave serves on alone, as what was started beside it did not come up."""
+    if position.get("under_way") == PROMOTION:  # the baseline has all requests then, and is the other version by now
+        return False
     return position["baseline"] == left.version and (position["canary"] is None or position["percent"] == 0)
 
 
@@ -50,7 +68,7 @@ def as_before(position: P, left: Left, *, by: str, owners: Mapping[str, Any], en
 
     Args:
         position: What it runs.
-        left: What the last rollback left there, which counts as under way if the owner is not known.
+        left: What the last rollback left there, which counts as under way if the owner is not known, unless a release began since.
         by: The rollback that asks.
         owners: Who owned which environment when that began, as far as they answered.
         environment: Which one it is.
@@ -58,18 +76,34 @@ def as_before(position: P, left: Left, *, by: str, owners: Mapping[str, Any], en
     if position["owner"] != by:
         return position
     owner = owners.get(environment, by)
-    found: Any = {**position, "owner": left.run if owner == by else owner}
+    unknown = None if left.is_released else left.run
+    found: Any = {**position, "owner": unknown if owner == by else owner}
     return found  # type: ignore[no-any-return]
 
 
 def serves_since(position: Mapping[str, Any], left: Left | None, *, at: datetime) -> bool:
-    """Say whether what a rollback brought serves alone, and that was chosen within the last hour: later it may be bad itself.
+    """Say whether what a rollback brought serves alone, and that is not over, or was within the last hour: later it may be bad itself.
 
-    A time that is ahead was written before the clock was set back: how long ago that was is not known.
+    Of one that did not come to its end there, as it failed, the hour runs from its choice; one that is over there may be open for other
+    environments. A time that is ahead was written before the clock was set back: how long ago that was is not known.
     """
-    if left is None or left.at is None or not -SKEW <= at - left.at <= TWICE:
+    if left is None or left.at is None or position["canary"] is not None or not _is(position["baseline"], left.serves):
         return False
-    return position["canary"] is None and _is(position["baseline"], left.serves)
+    return (left.is_open and left.over is None) or -SKEW <= at - (left.over or left.at) <= TWICE
+
+
+def steps_down_again(position: Mapping[str, Any], choice: RollbackChoice, left: Left | None) -> bool:
+    """Say whether a choice leaves what a rollback brought for a still older version, and no release was promoted in between."""
+    if choice.kind != "redeploy" or left is None or position["canary"] is not None:
+        return False
+    return any(_is(position["baseline"], one) for one in left.brought)
+
+
+def brought_by(choice: RollbackChoice, before: Left | None) -> tuple[str, ...]:
+    """Name the versions that rollbacks brought back since the last promotion, once this choice is carried out."""
+    earlier = before.brought if before else ()
+    more = (choice.version,) if choice.kind == "redeploy" and choice.version else ()
+    return tuple(dict.fromkeys((*earlier, *more)))[-MOST_BROUGHT:]
 
 
 def as_meant(position: P, left: Left | None, *, to: str, at: datetime) -> P:
@@ -125,9 +159,15 @@ def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: st
     return found if found != choice.version else None
 
 
-def names_of(version: str) -> list[str]:
-    """Give the names by which a version is asked for: with the hash of its configuration, and without."""
-    return list(dict.fromkeys([version, version.partition(CONFIGURATION)[0]]))
+def names_of(version: str, *, besides: str = "") -> list[str]:
+    """Give the names by which a version is asked for: with the hash of its configuration, and without.
+
+    Args:
+        version: The version.
+        besides: Another one, which is asked for without that hash if it differs in its configuration alone.
+    """
+    plain = version.partition(CONFIGURATION)[0]
+    return [version] if plain == besides.partition(CONFIGURATION)[0] else list(dict.fromkeys([version, plain]))
 
 
 def _is(name: str | None, version: str) -> bool:

@@ -131,15 +131,29 @@ def _of_file(named: Named, file: TakenPlan, kept: Sequence[ActedPlan], same: Map
     if not own:
         return _of_another_service(named, file, kept, wanted)
     acted = {block for one in own for block in one.blocks}
-    last = next((one for one in own if one.files() & named.files), None)
+    last, by_path = _last(named, own, wanted)
     its = _places(last.taken, named.environment) if last else {}
     if wanted == its or (not its and acted.issuperset(wanted)):
         return PlanChoice(file)
-    by = f"releases by it acted by {_listed(its)}" if its else f"releases of {service} acted by {_listed(dict.fromkeys(acted, ''))}"
+    whose = "releases by it" if by_path else f"the last release of {service}"
+    by = f"{whose} acted by {_listed(its)}" if its else f"releases of {service} acted by {_listed(dict.fromkeys(acted, ''))}"
     said = f"the file names {_listed(wanted)} for {named.environment}, and {by}."
     if last is None or not its or (wanted and acted.issuperset(wanted) and wanted.keys().isdisjoint(its)):
         return PlanChoice(file, f"{said} The rollback goes by the file.")
     return PlanChoice(last.taken, f"{said} The rollback goes by {_in_words(last)}. {OTHERWISE}")
+
+
+def _last(named: Named, own: Sequence[ActedPlan], wanted: Mapping[str, str]) -> tuple[ActedPlan | None, bool]:
+    """Find the plan by which a release last acted by this file, and say if its path says so: each release may have a checkout of its own.
+
+    By no known path it is the newest that acted through one of the file's blocks; else the newest of all, unless the others acted
+    elsewhere: then it is not known which of several regions the file is about.
+    """
+    if by_path := next((one for one in own if one.files() & named.files), None):
+        return by_path, True
+    here = [one for one in own if not wanted.keys().isdisjoint(_places(one.taken, named.environment))]
+    is_one = all(not {*one.blocks}.isdisjoint(own[0].blocks) for one in own)
+    return (here[0] if here else own[0] if is_one else None), False
 
 
 def _of_another_service(named: Named, file: TakenPlan, kept: Sequence[ActedPlan], wanted: Mapping[str, str]) -> PlanChoice:

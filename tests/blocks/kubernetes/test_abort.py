@@ -12,9 +12,9 @@ from hypothesis import strategies as some
 
 from blocks.errors import BadInput, RolloutFailed, ShipwayError, Unreachable, WorldMoved
 from blocks.kubernetes.leases import acquire_lease
-from blocks.kubernetes.objects.annotations import state_of
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.routing.traffic import Traffic
+from blocks.kubernetes.snapshot import position_of, read_view
 from blocks.kubernetes.strategies import beside
 from blocks.kubernetes.strategies.canary import MOST_TIMES, STABLE, stable_before
 from blocks.kubernetes.strategies.prescale import ENOUGH_SECONDS
@@ -129,7 +129,7 @@ async def test_the_requests_are_back_before_a_rollback_waits_for_the_workload(sc
     scene.hangs.add("web")
     with pytest.raises(RolloutFailed):
         await beside.promote(scene.target, scene.traffic, scene.lease)
-    assert state_of(await scene.target.read()).phase == "promoting"
+    assert position_of(scene.target, await read_view(scene.target, None)).get("under_way") == "promotion"
     scene.waits.clear()
     if not hangs:
         scene.hangs.clear()

@@ -15,9 +15,12 @@ from tasks.rules.rollout.left import (
     all_as_meant,
     as_before,
     as_meant,
+    brought_by,
     is_under_way,
+    names_of,
     serves_since,
     stays_after_all,
+    steps_down_again,
     version_left,
 )
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback, version_meant
@@ -123,6 +126,7 @@ def test_a_rollback_is_under_way_only_where_it_owns_the_environment_or_did_until
         (position("2.0", "1.9", percent=100), False),
         (position("1.9"), False),
         (position("2.1", None, "2.0"), False),
+        ({**position("2.0", "1.9"), "under_way": "promotion"}, False),
     ],
 )
 def test_a_rollback_that_failed_left_nothing_if_the_version_serves_on_alone(runs: dict[str, Any], *, yes: bool) -> None:
@@ -139,6 +143,10 @@ def test_a_rollback_that_failed_left_nothing_if_the_version_serves_on_alone(runs
         (position("1.9"), LEFT, timedelta(days=-1), "1.9"),
         (position("2.0", "1.9"), LEFT, timedelta(weeks=3), "2.0"),
         (position("1.9"), LEFT._replace(at=None), timedelta(0), "1.9"),
+        (position("1.9"), LEFT._replace(is_open=True), timedelta(days=1), "2.0"),
+        (position("1.9"), LEFT._replace(over=NOW + timedelta(hours=5)), timedelta(hours=6), "2.0"),
+        (position("1.9"), LEFT._replace(over=NOW + timedelta(hours=5)), timedelta(hours=6, seconds=1), "1.9"),
+        (position("1.9"), LEFT._replace(over=NOW, is_open=True), timedelta(hours=2), "1.9"),
     ],
     ids=[
         "for an hour",
@@ -147,6 +155,10 @@ def test_a_rollback_that_failed_left_nothing_if_the_version_serves_on_alone(runs
         "the clock was set back",
         "what is under way, however long",
         "no one knows when",
+        "it is not over",
+        "for an hour since it was over",
+        "not longer since it was over",
+        "it is over here, and open for others",
     ],
 )
 def test_what_serves_since_a_rollback_is_kept_from_a_plain_one_for_an_hour(
@@ -155,6 +167,61 @@ def test_what_serves_since_a_rollback_is_kept_from_a_plain_one_for_an_hour(
     """Two people on call ask twice within it; later a rollback that names nothing is about what serves."""
     found = as_meant(runs, left, to="previous", at=NOW + later)
     assert version_meant(baseline=found["baseline"], canary=found["canary"], to="previous") == meant
+
+
+@pytest.mark.parametrize(
+    ("owner", "owners", "yes"),
+    [(None, {}, False), ("r1", {}, True), ("r2", {}, False), ("r2", {"production": None}, False), ("r2", {"production": "r1"}, True)],
+    ids=["no one's", "its own, taken over again", "taken over, whose is not known", "taken over from no one", "taken over from it"],
+)
+def test_a_canary_without_an_owner_is_not_a_rollbacks_once_a_release_began_there(
+    owner: str | None, owners: dict[str, str | None], *, yes: bool
+) -> None:
+    """The version was fixed and released, and that release's own rollback failed and gave the environment up."""
+    left = LEFT._replace(is_released=True)
+    runs = as_before(position("2.0", "1.9", owner=owner), left, by="r2", owners=owners, environment="production")
+    assert is_under_way(runs, left) is yes
+
+
+@pytest.mark.parametrize(
+    ("runs", "choice", "left", "yes"),
+    [
+        (position("1.9"), RollbackChoice("redeploy", "1.8", ""), LEFT._replace(brought=("1.9",)), True),
+        (position("1.9+config.a"), RollbackChoice("redeploy", "1.8", ""), LEFT._replace(brought=("1.9",)), True),
+        (position("1.9"), RollbackChoice("redeploy", "1.8", ""), Left("2.1", "1.9", "r3", NOW, brought=("1.9",)), True),
+        (position("1.9"), RollbackChoice("redeploy", "1.8", ""), Left("1.9", "1.8", "r3", NOW, brought=("1.9", "1.8")), True),
+        (position("1.9"), RollbackChoice("redeploy", "1.8", ""), LEFT, False),
+        (position("2.0"), RollbackChoice("redeploy", "1.9", ""), LEFT._replace(brought=("1.9",)), False),
+        (position("1.9", "1.8"), RollbackChoice("redeploy", "1.8", ""), LEFT._replace(brought=("1.9",)), False),
+        (position("1.9", "2.1"), RollbackChoice("abort", "1.9", ""), LEFT._replace(brought=("1.9",)), False),
+        (position("1.9"), RollbackChoice("nothing", "1.9", ""), LEFT._replace(brought=("1.9",)), False),
+        (position("1.9"), RollbackChoice("redeploy", "1.8", ""), None, False),
+    ],
+    ids=[
+        "what a rollback brought", "with its configuration", "a canary was aborted since", "a rollback from it failed since",
+        "it served before", "the first rollback failed", "that is under way", "a canary goes", "it stays", "no rollback since a promotion",
+    ],
+)  # fmt: skip
+def test_a_second_step_down_leaves_what_a_rollback_brought(
+    runs: dict[str, Any], choice: RollbackChoice, left: Left | None, *, yes: bool
+) -> None:
+    """With no promotion in between."""
+    assert steps_down_again(runs, choice, left) is yes
+
+
+def test_what_rollbacks_brought_is_known_until_a_promotion() -> None:
+    """An abort brings nothing."""
+    back, abort = RollbackChoice("redeploy", "1.8", ""), RollbackChoice("abort", "1.9", "")
+    assert brought_by(back, None) == ("1.8",)
+    assert brought_by(back, LEFT._replace(brought=("1.9",))) == ("1.9", "1.8")
+    assert brought_by(abort, LEFT._replace(brought=("1.9",))) == ("1.9",)
+
+
+def test_a_version_is_left_by_its_plain_name_unless_what_serves_has_the_same() -> None:
+    """`--to 2.0` then means that one."""
+    assert names_of("2.0+config.b", besides="1.9") == ["2.0+config.b", "2.0"]
+    assert names_of("2.0+config.b", besides="2.0+config.a") == ["2.0+config.b"]
+    assert names_of("2.0+config.b", besides="2.0") == ["2.0+config.b"]
 
 
 OTHER = Left("2.0", "1.8", "r1", NOW)

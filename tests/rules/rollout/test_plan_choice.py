@@ -47,6 +47,7 @@ def named(plan: TakenPlan | None, *, at: str = "", environment: str = "productio
 SHOP, TARGETS = taken("k/shop"), taken("k/shop-eu", "k/shop-us")
 MOVED = acted(taken("k/new"), before=("k/shop",))
 US = acted(taken("k/us", path=Q))
+CHECKOUTS = [acted(taken("k/shop-eu", "k/shop-us", path=f"/ci/{number}/shipway.yaml"), at=number) for number in (1, 2)]
 FILE, KEPT = "the file", "as the release had it"
 
 
@@ -65,6 +66,10 @@ FILE, KEPT = "the file", "as the release had it"
         ([MOVED, US], taken("k/new", path=ELSEWHERE), FILE, ""),
         ([acted(SHOP), US], taken("k/us", path=Q), FILE, ""),
         ([acted(SHOP), US], taken("k/evil", path=ELSEWHERE), FILE, "releases of shop acted by k/shop, k/us. The rollback goes by the file"),
+        (CHECKOUTS, taken("k/shop-eu", path=ELSEWHERE), KEPT, "the last release of shop acted by k/shop-eu, k/shop-us"),
+        (CHECKOUTS, taken("k/evil", path=ELSEWHERE), KEPT, "the last release of shop acted by k/shop-eu, k/shop-us"),
+        (CHECKOUTS, taken("k/shop-eu", "k/shop-us", path=ELSEWHERE), FILE, ""),
+        ([*CHECKOUTS, acted(taken("k/asia", path=Q), at=3)], taken("k/shop-us", path=ELSEWHERE), KEPT, "the last release of shop acted by"),
         ([acted(SHOP)], taken("k/shop", service="mail"), KEPT, "the service mail, of which no release ever acted"),
         ([acted(SHOP)], taken("k/evil", service="mail"), KEPT, "the service mail"),
         ([acted(SHOP)], taken("k/shop", service="mail", path=ELSEWHERE), KEPT, "the service mail"),
@@ -75,7 +80,9 @@ FILE, KEPT = "the file", "as the release had it"
     ],
     ids=[
         "nothing kept", "limits edited", "another block", "another strategy", "a target fewer", "a target more", "a target exchanged",
-        "after a move", "a move undone", "another checkout", "another region", "another folder and block", "another service",
+        "after a move", "a move undone", "another checkout", "another region", "another folder and block",
+        "a target fewer in a new checkout", "another block in a new checkout", "as released in a new checkout", "a region's new checkout",
+        "another service",
         "another service and block", "its block in another plan", "a new service", "a block that was left to it",
         "one path, two services", "a service came to this path",
     ],

@@ -148,6 +148,26 @@ async def test_a_canary_with_another_share_than_was_set_counts_as_the_plan_says(
     assert (found.mismatch in found.reason) is (outcome != "passed" or not found.mismatch)
 
 
+@pytest.mark.parametrize(("action", "goes_on"), [("ask", True), ("rollback", False)])
+async def test_a_watch_goes_on_after_a_mismatch_of_which_people_are_asked(action: str, *, goes_on: bool) -> None:
+    """Who lets the release go on answers for the share alone: errors that come after the first mismatch still fail the version."""
+    platform, judgement = FakePlatform(), HASTY.judgement.model_copy(update={"sample_ratio": action})
+    subject, looks = Subject("guestbook", "production", judgement), list[int]()
+    begun = {**await begin_watch.fn(platform, subject=subject, version="1.1", key="k"), "at": time.time() - 60}
+
+    def serve(look: int) -> None:
+        looks.append(look)
+        platform.serve(v1_0=counted(look * 1000), v1_1=counted(look * 20, max(0, look - 6) * 20))
+
+    platform.at_look = serve
+    found = await watch_step.fn(
+        platform, subject=subject, version="1.1", percent=25, watch_seconds=90, bake_seconds=85, lease=OURS, begun=begun, key="k"
+    )
+    assert found.outcome == "failed"
+    assert found.mismatch
+    assert (looks[-1] > 6, found.mismatch in found.reason) == (goes_on, not goes_on)
+
+
 async def test_a_watch_whose_time_is_up_says_what_is_missing() -> None:
     """No data is not a pass."""
     found = await watched(FakePlatform(), seconds=0.1)

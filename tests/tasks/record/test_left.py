@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from blocks.key_folder.heads import Head, keep_head
 from blocks.key_folder.kept_files import kept_names, kept_path
-from tasks.record.left import FOLDER, find_left, forget_left, keep_left, unkeep_left
+from tasks.record.left import FOLDER, find_left, forget_left, keep_left, note_over, note_release, unkeep_left
 from tasks.rules.rollout.migrations import Here
 
 HERE = Here("production", "kubernetes/shop", "kubernetes u-1")
@@ -58,6 +59,42 @@ async def test_a_rollback_that_failed_takes_back_its_own_files_alone() -> None:
     for version in ("2.0", "2.0+config.a"):
         assert await find_left("shop", here=RENAMED, version=version) is None, version
     assert await find_left("shop", here=HERE) == last
+
+
+async def test_when_a_rollback_was_over_is_kept_apart_from_when_it_chose() -> None:
+    """By the last one there alone; whether it is open is what its record's head says."""
+    await left("2.0", run="r1")
+    await note_over("shop", here=HERE, run="r2")
+    before = await find_left("shop", here=RENAMED)
+    await note_over("shop", here=HERE, run="r1")
+    after = await find_left("shop", here=RENAMED)
+    assert before is not None
+    assert after is not None
+    assert (before.over, after.at, after.is_open) == (None, before.at, False)
+    assert after.over is not None
+    keep_head("r1", Head(1, "x"))
+    assert (await find_left("shop", here=HERE) or after).is_open
+    keep_head("r1", Head(2, "y", closed=True))
+    assert await find_left("shop", here=HERE) == after
+
+
+async def test_a_release_that_begins_is_known_of_the_last_rollback() -> None:
+    """Nothing else of it changes; where none was, nothing is kept."""
+    await note_release("shop", here=HERE)
+    assert await find_left("shop", here=HERE) is None
+    await keep_left("shop", here=HERE, version="2.0", serves="1.9", run="r1", brought=["1.9"])
+    before = await find_left("shop", here=HERE)
+    await note_release("shop", here=HERE)
+    assert before is not None
+    assert await find_left("shop", here=HERE) == before._replace(is_released=True)
+    assert await find_left("shop", here=HERE, version="2.0") == before
+
+
+async def test_a_version_that_differs_from_what_serves_in_its_configuration_is_left_by_its_whole_name() -> None:
+    """The other one is asked for by the plain name."""
+    await left("2.0+config.b", "2.0+config.a")
+    assert await find_left("shop", here=HERE, version="2.0+config.b") is not None
+    assert await find_left("shop", here=HERE, version="2.0") is None
 
 
 async def test_a_file_that_cannot_be_read_still_says_that_its_version_was_left() -> None:
