@@ -19,7 +19,7 @@ from tasks.evidence.candidates import earlier_outcomes, list_tags, missing_evide
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.retries import retried
-from tasks.lifecycle.schedule import request_release
+from tasks.lifecycle.schedule import MOST_WITHIN_MINUTES, WITHIN_MINUTES, request_release
 from tasks.rollout.rollout import read_position
 from tasks.rules.evidence.candidates import MOST_TRIED, begun_before, none_ready, pattern_fault, waiting
 from tasks.rules.plan.request import NotLaterThan, PlanPath, Reason, Requester
@@ -34,7 +34,9 @@ Pattern = Annotated[
 ]
 Within = Annotated[
     int,
-    Field(ge=1, le=10_080, title="Within", description="Minutes after the scheduled time in which production may still begin."),
+    Field(
+        ge=1, le=MOST_WITHIN_MINUTES, title="Within", description="Minutes after the scheduled time in which production may still begin."
+    ),
 ]
 PreReleases = Annotated[bool, Field(title="Pre-releases", description="Whether pre-releases count, as `1.4.0rc1`.")]
 
@@ -46,7 +48,7 @@ async def candidate(
     reason: Reason,
     requester: Requester,
     not_later_than: NotLaterThan = None,
-    within_minutes: Within = 60,
+    within_minutes: Within = WITHIN_MINUTES,
     pre_releases: PreReleases = False,  # noqa: FBT002 - a form field
 ) -> State[Any]:
     """Release the newest version that waits, is newer than what runs, and has its evidence; else end as skipped, and say why.

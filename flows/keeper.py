@@ -13,7 +13,7 @@ from flows.lifecycle.quietest import TURN_SECONDS, renew_quietest
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run, start_again
-from tasks.lifecycle.strays import end_strays
+from tasks.lifecycle.strays import choose_again, end_strays
 from tasks.notify import deliver_due
 from tasks.record.open_runs import OpenRun, Part, find_open
 from tasks.record.retention import remove_old
@@ -48,6 +48,8 @@ async def keeper() -> list[str]:
         await note_work()  # here, as nothing that follows is what it is missed for
     with apart("what lost its process and has no record"):
         done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
+    with apart("choices of a candidate whose process died"):
+        done += [f"{name}: again, because its process died while it chose" for name in await choose_again()]
     with apart("the calendars of windows"):
         async with asyncio.timeout(CALENDAR_SECONDS):
             await refresh_calendars()

@@ -56,7 +56,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
     phase = await begin_phase(plan, scope=release)
     policies = await expect_policies_kept(phase)
     await _expect_allowed_credentials(phase)
-    await expect_an_opening(phase.plan, policies)
+    await expect_an_opening(phase, policies)
     await expect_own_environments(phase)
     inputs = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, inputs.current)

@@ -14,6 +14,7 @@ from tasks.lifecycle.clock import now
 from tasks.record.journal import read_entry
 from tasks.rules.approval.gates import GateState
 from tasks.rules.approval.statement import OF_A_WINDOW
+from tasks.rules.windows.schedule import due_in
 from tasks.rules.windows.words import moment_in_words
 
 Said = Literal["proceed", "postpone"]
@@ -71,9 +72,11 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
     began = now() if first is None else datetime.fromisoformat(first.evidence["opened"])
     if until <= began:
         return  # it closes at this very moment: the next look says what is waited for
+    due = due_in(opened.evidence) if opened and short.wave == 1 else None
+    begins = "now" if due is None or due.begin is None or due.begin <= now() else f"at its time, {moment_in_words(due.begin)}"
     asks = (
         f"{why[:1].upper()}{why[1:]}. "
-        f"Approve to begin now, although it may not be done when the window closes; {_when_it_closes(phase)}. "
+        f"Approve to begin {begins}, although it may not be done when the window closes; {_when_it_closes(phase)}. "
         f"Postpone to wait for the next window. Reject to end the release. Without an answer by {moment_in_words(until)} it waits."
     )
     gate, state, proofs = await put_to_people(

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 from flows.commands import _terminal
 
 if TYPE_CHECKING:  # models take time that `shipway --help` does not have
+    from datetime import datetime
+
+    from tasks.analysis.quietest import Measuring
     from tasks.lifecycle.quietest import KeptQuietest
     from tasks.rules.plan.plan import Plan
 
 
 def measure(plan: Plan) -> None:
-    """Measure it and keep it; of a plan that does not ask for it, what is kept is forgotten.
+    """Measure it, keep it, and write its page; of a plan that does not ask for it, what is kept is forgotten.
 
     Raises:
         BadInput, Refused, Temporary: It cannot be measured or kept, as of another plan with that service; what was kept stays.
@@ -47,9 +50,26 @@ async def _measure(plan: Plan, before: KeptQuietest | None) -> KeptQuietest:
     from tasks.rules.windows.quietest import moved_in_words
 
     async with server():
-        block, traffic = await prometheus_of(plan), await measure_production(plan)
-        found = await measure_quietest(plan, block, traffic, at=now())
-    moved = moved_in_words(plan.service, before.chosen, found.kept.chosen) if before else ""
-    kept = found.kept.model_copy(update={"untold": moved})  # the keeper tells the team
-    await asyncio.to_thread(keep_quietest, plan.service, kept)
+        block, traffic, at = await prometheus_of(plan), await measure_production(plan), now()
+        found = await measure_quietest(plan, block, traffic, at=at)
+        moved = moved_in_words(plan.service, before.chosen, found.kept.chosen) if before else ""
+        kept = found.kept.model_copy(update={"untold": moved})  # the keeper tells the team
+        await asyncio.to_thread(keep_quietest, plan.service, kept)
+        await _publish(plan.service, found, at)
     return kept
+
+
+async def _publish(service: str, found: Measuring, at: datetime) -> None:
+    """Write the page of what was measured; it is kept, whether that can be done or not."""
+    import asyncio
+
+    from blocks.outside_text import error_text
+    from flows.lifecycle.quietest import TELL_SECONDS, publish_quietest
+
+    try:
+        async with asyncio.timeout(TELL_SECONDS):
+            await publish_quietest(service, found, at)
+    except Exception as error:  # noqa: BLE001 - the server may fail in any way
+        wrong = f"does not answer within {TELL_SECONDS} s" if isinstance(error, TimeoutError) else f"did not take it: {error_text(error)}"
+        text = f"It is measured and kept, but its page, the artifact `quietest-{service}`, could not be written: the server {wrong}."
+        _terminal.show(text, error=True)

@@ -133,14 +133,17 @@ async def due_of(phase: Phase) -> Due | None:
     return due_in(opened.evidence) if opened else None
 
 
-async def expect_an_opening(plan: Plan, policies: Sequence[Policy]) -> None:
-    """Look whether production will ever be open for long enough, before anything moves.
+async def expect_an_opening(phase: Phase, policies: Sequence[Policy]) -> None:
+    """Look whether production will ever be open for long enough, before anything moves; what people are asked about again is held instead.
 
     Raises:
         Refused: It will not be, within the next two years.
     """
-    groups = await with_calendars(groups_now(plan, policies))
-    if groups and (wrong := windows_fault(plan, groups, now(), history_of(plan))):
+    if phase.round > 1:
+        return  # staging has changed, and people approved: a freeze without an end, as any other that is set later, holds the release
+    groups = await with_calendars(await asyncio.to_thread(groups_now, phase.plan, policies))
+    history = await asyncio.to_thread(history_of, phase.plan)
+    if groups and (wrong := await asyncio.to_thread(windows_fault, phase.plan, groups, now(), history)):
         raise Refused(wrong)
 
 

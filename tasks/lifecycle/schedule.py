@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from prefect.client.orchestration import PrefectClient
@@ -20,6 +20,7 @@ from tasks.rules.windows.schedule import Due, due_in
 from tasks.rules.windows.zones import in_utc
 
 CANDIDATE = "candidate"
+WITHIN_MINUTES, MOST_WITHIN_MINUTES = 60, 10_080  # after its time a chosen release may begin production
 MOST = 200
 EACH = 3  # of a schedule that recurs the server has made a hundred runs
 
@@ -104,6 +105,24 @@ def due_of(run: FlowRun) -> Due | None:
         return due_in(run.parameters)
     except ValueError:
         return None
+
+
+def expected_at(run: FlowRun) -> datetime | None:
+    """Give when a run was to start at first, whether it has by now or not; None if that cannot be meant."""
+    at = run.expected_start_time
+    try:
+        return in_utc(datetime.fromtimestamp(at.timestamp(), UTC)) if at else None  # Prefect's own type warns of what its methods do
+    except (ValueError, OverflowError):
+        return None
+
+
+def latest_of_candidate(run: FlowRun) -> datetime | None:
+    """Give until when the release of a choice may begin production, by its parameters; None if they do not say it."""
+    due, expected, within = due_of(run), expected_at(run), run.parameters.get("within_minutes", WITHIN_MINUTES)
+    if due is not None and due.latest is not None:
+        return due.latest
+    is_meant = expected is not None and isinstance(within, int) and 0 < within <= MOST_WITHIN_MINUTES
+    return expected + timedelta(minutes=within) if is_meant and expected else None
 
 
 def due_at(run: FlowRun) -> datetime | None:

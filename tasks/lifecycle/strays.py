@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from prefect import get_client, task
 from prefect.client.orchestration import PrefectClient
-from prefect.client.schemas.filters import FlowFilter, FlowRunFilter
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.states import Cancelled, Crashed
+from prefect.states import AwaitingRetry, Cancelled, Crashed
 
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.lock import OPEN
 from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.run_labels import run_lives
+from tasks.lifecycle.schedule import CANDIDATE, expected_at, latest_of_candidate
 from tasks.lifecycle.seeing import see
-from tasks.rules.lifecycle.reconcile import decide_stray
+from tasks.rules.lifecycle.reconcile import chooses_again, decide_stray
+
+MOST_CRASHED = 20  # choices of a candidate that died, the newest ones, of which most are over
+LONGEST_CHOICE = timedelta(days=8)  # a day more than `within_minutes` may say
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,39 @@ async def end_strays() -> list[str]:
                 if care.act == "end" and await _end_stray(client, stray.run, reason=care.reason):
                     ended.append(stray.name)
         return ended
+
+
+@task(name="choose again", **OBSERVE)
+async def choose_again() -> list[str]:
+    """Start each choice of a candidate again whose process died, while its release may still begin: else what waits would not go out.
+
+    It asks for one release, however often it is started.
+
+    Returns:
+        The names of those that were started again.
+    """
+    async with get_client() as client:
+        now, started = datetime.now(UTC), list[str]()
+        for run in await _crashed_choices(client, since=now - LONGEST_CHOICE):
+            with apart(f"the run {run.id}"):
+                if run.state is None or run.deployment_id is None or await run_lives(run) is True:
+                    continue
+                crashes = [state for state in await client.read_flow_run_states(run.id) if state.is_crashed()]
+                if chooses_again(run.state.timestamp, latest_of_candidate(run), crashes=len(crashes), now=now):
+                    again: Any = AwaitingRetry(scheduled_time=expected_at(run) or now, message="keeper: its process died while it chose")
+                    await client.set_flow_run_state(run.id, again, force=True)
+                    started.append(run.name)
+        return started
+
+
+async def _crashed_choices(client: PrefectClient, *, since: datetime) -> list[FlowRun]:
+    chosen: Any = {"state": {"type": {"any_": ["CRASHED"]}}, "expected_start_time": {"after_": since}, "tags": {"all_": ["shipway"]}}
+    return await client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[CANDIDATE])),
+        flow_run_filter=FlowRunFilter(**chosen),
+        sort=FlowRunSort.EXPECTED_START_TIME_DESC,
+        limit=MOST_CRASHED,
+    )
 
 
 async def end_those_of_before(client: PrefectClient, *, before: datetime) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import math
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -17,9 +18,10 @@ from blocks.key_folder.key_file import create_key, key_path
 from flows.cli import build_parser
 from flows.commands._measure import measure
 from flows.commands._quietest import _write, facts_of, print_rhythm
+from tasks.analysis.quietest import Measuring
 from tasks.lifecycle.quietest import keep_quietest, read_quietest
 from tasks.rules.analysis.forecast import Traffic
-from tasks.rules.analysis.rhythm import profile
+from tasks.rules.analysis.rhythm import SLOTS, Slot, profile
 from tasks.rules.plan.targets import production_of
 from tasks.rules.rollout.windows import needed_for
 from tests.flows.harness import Stage
@@ -87,6 +89,40 @@ def test_another_plan_with_the_name_of_a_service_measures_nothing_over_it(tmp_pa
         with pytest.raises(Refused, match="was measured for"):
             measure(plan.model_copy(update={"production": production, "windows": windows}))
     assert read_quietest(plan.service) is not None
+
+
+@pytest.mark.parametrize("fault", [None, RuntimeError("503"), TimeoutError()])
+def test_what_is_measured_by_hand_has_its_page_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fault: Exception | None
+) -> None:
+    """Not in a week, when the keeper measures again; and it counts although the server does not take the page."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+    plan, pages = asking(plan_of(), SCRAPED), dict[str, str]()
+    kept = kept_of(plan)
+
+    async def write(markdown: str, *, key: str) -> None:
+        if fault is not None:
+            raise fault
+        pages[key] = markdown
+
+    async def found(*_: Any, **__: Any) -> Any:
+        return Measuring(kept, [Slot(1.0, 1.0, 8)] * SLOTS)
+
+    ways: dict[str, Any] = {
+        "flows.commands._quietest.prometheus_of": found, "flows.commands._power.measure_production": found,
+        "tasks.analysis.quietest.measure_quietest": found, "tasks.lifecycle.server.server": contextlib.AsyncExitStack,
+        "flows.lifecycle.quietest.write_page": write,
+    }  # fmt: skip
+    for name, way in ways.items():
+        monkeypatch.setattr(name, way)
+    measure(plan)
+    assert read_quietest(plan.service) == kept
+    if fault is None:
+        assert list(pages) == [f"quietest-{plan.service}"]
+        assert kept.chosen.words in pages[f"quietest-{plan.service}"]
+    said = f"but its page, the artifact `quietest-{plan.service}`, could not be written: the server "
+    assert (said in capsys.readouterr().err) is (fault is not None)
 
 
 def test_a_service_that_is_too_quiet_is_told_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,6 +44,7 @@ async def keep(run: str, *, settle: Callable[..., Awaitable[None]]) -> list[str]
         "now": later,
         "settle_run": settle_at_once,
         "end_strays": end_no_other,
+        "choose_again": end_no_other,
         "tell_git_what_is_due": end_no_other,
         "AFTER_CRASH": timedelta(0),
     }

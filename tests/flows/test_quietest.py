@@ -45,7 +45,7 @@ class World:
         monkeypatch.setattr(measuring, "measure_again", self.measure_again)
         monkeypatch.setattr(quietest, "announce", self.announce)
         monkeypatch.setattr(quietest, "emit_event", lambda name, **_: self.events.append(name))
-        monkeypatch.setattr(quietest, "acreate_markdown_artifact", self.publish)
+        monkeypatch.setattr(quietest, "write_page", self.publish)
 
     async def measure_again(self, kept: KeptQuietest, *, at: datetime) -> Measuring:
         """Measure, or not."""
@@ -152,7 +152,7 @@ async def test_a_server_that_hangs_holds_no_turn_up(world: World, monkeypatch: p
         await asyncio.sleep(3600)
 
     monkeypatch.setattr(quietest, "TELL_SECONDS", 0.05)
-    monkeypatch.setattr(quietest, "acreate_markdown_artifact", hang)
+    monkeypatch.setattr(quietest, "write_page", hang)
     with monkeypatch.context() as away:
         away.setattr(quietest, "announce", hang)
         world.minute = 0
@@ -192,3 +192,16 @@ async def test_what_a_person_measures_meanwhile_stays(world: World, monkeypatch:
     monkeypatch.setattr(measuring, "measure_again", slow)
     await world.turn(days=8)
     assert world.kept == new
+
+
+@pytest.mark.server
+@pytest.mark.usefixtures("server")
+async def test_a_page_is_written_outside_of_a_run() -> None:
+    """As `shipway windows PLAN --measure` does; the newest of a key is what the UI shows."""
+    from prefect.artifacts import Artifact  # noqa: PLC0415 - it takes time that other tests need not pay
+
+    for text in ("# a week", "# another one"):
+        await quietest.write_page(text, key="quietest-of-a-test")
+    found = await Artifact.aget("quietest-of-a-test")
+    assert found is not None
+    assert (found.type, found.data) == ("markdown", "# another one")

@@ -203,3 +203,30 @@ async def test_the_question_says_what_becomes_of_a_wave_that_is_not_done(
     with pytest.raises(Asked):
         await ask(people)
     assert says in people.form
+
+
+@pytest.mark.parametrize(
+    ("begin", "wave", "says"),
+    [
+        (None, 1, "Approve to begin now, although"),
+        (AT - timedelta(hours=1), 1, "Approve to begin now, although"),
+        (AT + timedelta(minutes=1), 1, "Approve to begin at its time, Mon 2026-11-30 12:01 UTC, although"),
+        (AT + timedelta(minutes=1), 2, "Approve to begin now, although"),
+    ],
+)
+async def test_the_question_says_when_it_begins(
+    people: People, monkeypatch: pytest.MonkeyPatch, begin: datetime | None, wave: int, says: str
+) -> None:
+    """Of a scheduled release people may be asked before its time; a later wave follows the windows alone."""
+
+    async def form(*_: Any, asks: str, **__: Any) -> str:
+        return asks
+
+    async def opened(*_: Any) -> Any:
+        return SimpleNamespace(evidence={"version": "1.1", **({"not_before": begin.isoformat()} if begin else {})}, who="rita")
+
+    monkeypatch.setattr(gates, "_form", form)
+    monkeypatch.setattr(short_window, "read_entry", opened)
+    with pytest.raises(Asked):
+        await ask(people, SHORT._replace(wave=wave))
+    assert says in people.form

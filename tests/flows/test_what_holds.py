@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from blocks.errors import Refused, Temporary
 from blocks.key_folder.key_file import create_key, key_path
 from blocks.key_folder.policy_files import write_policy_file
 from flows.lifecycle import what_holds
 from flows.lifecycle.context import Phase
 from flows.lifecycle.what_holds import what_freezes, what_holds_a_step
+from flows.lifecycle.windows import expect_an_opening
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import end_freeze, set_freeze
+from tasks.rules.approval.override import Override
+from tasks.rules.approval.proofs import Proof
 from tasks.rules.policy.windows import groups_of
 from tasks.rules.record.durations import HELD_BY
 from tasks.rules.windows.freeze import UNREADABLE, Lifted
@@ -107,3 +112,48 @@ async def test_the_events_of_a_calendar_hold_a_step_and_so_does_a_calendar_that_
     assert found is not None
     assert "never read" in found.why
     assert await by(phase_of(deny=[{"ics": str(tmp_path / "missing.ics"), "zone": "UTC"}])) == ()
+
+
+@pytest.mark.parametrize("round_", [1, 2])
+async def test_only_a_first_round_is_refused_as_production_never_opens(round_: int) -> None:
+    """By the time of the next one staging has changed and people approved: a freeze that was set since holds it, and the way on is open."""
+    phase = replace(phase_of(**CLOSED), round=round_)
+    if round_ > 1:
+        await expect_an_opening(phase, ())
+        return
+    with pytest.raises(Refused, match="production never opens: closed"):
+        await expect_an_opening(phase, ())
+
+
+async def test_an_override_is_written_and_announced_once_with_name_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To the plan's receivers; that one of them does not take it holds nothing up, and it is told again."""
+    taken: Any = None
+    phase = Kept(RUN, 1, RUN, plan_of(notify=["slack-webhook/team"]), "shipway.yaml", ".", taken)
+    monkeypatch.setattr(Kept, "entries", [])
+    told, hears = list[tuple[list[str], str, str]](), [False]
+
+    async def announced(blocks: list[str], *, subject: str, key: str) -> bool:
+        told.append((blocks, subject, key))
+        if not hears[0]:
+            raise Temporary("slack-webhook/team did not accept the message")
+        return True
+
+    async def read(*_: Any) -> Any:
+        return phase.entries
+
+    bound = {"run": RUN, "gate": "override", "question": 1, "service": "shop", "version": "1.4.2", "digest": "a" * 64, "nonce": "b" * 32}
+    proof = Proof(**bound, kind="code", approver="grace", decision="approve", at=now(), comment="the shop is down")
+
+    async def overrides(*_: Any) -> Any:
+        return [Override(holds=("freeze 0123456789ab",), proof=proof)]
+
+    ways: dict[str, Any] = {"read_entries": read, "overrides_of": overrides, "announce": announced}
+    for name, way in ways.items():
+        monkeypatch.setattr(what_holds, name, way)
+    await what_holds.tell_what_is_over(phase)
+    hears[0] = True
+    await what_holds.tell_what_is_over(phase)
+    (entry,) = phase.entries
+    assert (entry.who, entry.why, entry.what) == ("grace", "the shop is down", "grace set aside for this release: freeze 0123456789ab")
+    subject = "shop 1.4.2: grace set aside for this release: freeze 0123456789ab, because: the shop is down"
+    assert told == [(["slack-webhook/team"], subject, f"{RUN}/{entry.name}")] * 2  # by one key, so that who has it is not told twice

@@ -13,6 +13,7 @@ JOB_PENDING = timedelta(seconds=180)  # a Job may take two minutes to start
 SILENT = timedelta(seconds=95)  # three heartbeats of 30 s and a little
 UNMARKED = timedelta(seconds=180)  # for so long a process that a worker started counts as a run's before it has written itself
 MOST_ATTEMPTS = 8
+MOST_CHOICES = 3  # times that a choice of a candidate is started again
 FAR_AHEAD = timedelta(seconds=60)  # a run that began is due at once, or within the 30 s after which a worker asks again for a free place
 OVERDUE = timedelta(minutes=5)  # a worker asks every few seconds; a run in no queue, or a paused one, is taken by none
 MOST_TURN = timedelta(minutes=15)  # for so long a canary may keep its share while its release waits for its turn in a queue that is full
@@ -177,6 +178,18 @@ def decide_stray(seen: RunFacts, *, now: datetime) -> Care:
         case "RUNNING" | "CANCELLING" if _is_dead(seen, now):
             return Care("end", "its process is gone")
     return _leave(seen)
+
+
+def chooses_again(since: datetime, latest: datetime | None, *, crashes: int, now: datetime) -> bool:
+    """Say if a choice of a candidate that crashed is started again: a moment later, a few times, and while its release may still begin.
+
+    Args:
+        since: When it crashed (UTC).
+        latest: Until when its release may begin production; None if that is not known.
+        crashes: How often it crashed.
+        now: The moment (UTC).
+    """
+    return latest is not None and now <= latest and now - since >= AFTER_CRASH and crashes <= MOST_CHOICES
 
 
 def will_be_done(state: str, *, due: datetime | None, now: datetime) -> bool:

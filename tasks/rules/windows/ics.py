@@ -7,23 +7,20 @@ then hours exactly. A start in a gap comes at the first instant behind it, and o
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from blocks.errors import BadInput
-from tasks.rules.windows.ics_event import INDEX, READ, Facts, Reader
+from tasks.rules.windows.ics_event import INDEX, READ, Facts, Reader, Written
+from tasks.rules.windows.ics_text import FIX, events_as_written
 from tasks.rules.windows.window import Interval
 from tasks.rules.windows.zones import utc_of, wall_of, zone_of
 
-MOST_EVENTS = 10_000
 MOST_OCCURRENCES = 10_000  # in the time that is looked at
-BEGIN = re.compile(rb"^BEGIN:VEVENT\s*$", re.IGNORECASE | re.MULTILINE)
 MARGIN = timedelta(days=2)  # between the wall of one zone and that of another
 PASSING = ("UID", "SEQUENCE")  # what some servers write anew each time
-FIX = "See that the address is that of an iCalendar file, which begins with BEGIN:VCALENDAR and ends with END:VCALENDAR."
 
 
 class Events(NamedTuple):
@@ -54,41 +51,41 @@ def read_events(content: bytes, *, zone: str, since: datetime, until: datetime) 
     return Events(tuple(sorted(found)), digest)
 
 
-def _parse(content: bytes) -> list[Any]:
+def _parse(content: bytes) -> list[Written]:
     import icalendar  # noqa: PLC0415 - it takes longer than all rules of windows together
 
-    text = content.removeprefix(b"\xef\xbb\xbf").strip()
-    if not text[:15].upper().startswith(b"BEGIN:VCALENDAR") or not text[-13:].upper().endswith(b"END:VCALENDAR"):
-        raise BadInput("it is not a whole iCalendar file", field="ics", fix=FIX)
-    if (begun := len(BEGIN.findall(text))) > MOST_EVENTS:
-        raise BadInput(f"it has more than {MOST_EVENTS:,} events", field="ics", fix="Name a calendar of its own for these windows.")
+    try:
+        text = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        raise BadInput("it is not an iCalendar file that can be read: it is not in UTF-8", field="ics", fix=FIX) from None
+    written = events_as_written(text)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what it guesses about a zone is not used
-            calendars = icalendar.Calendar.from_ical(text.decode(), multiple=True)
+            calendars = icalendar.Calendar.from_ical(text, multiple=True)
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError, OSError):
         raise BadInput("it is not an iCalendar file that can be read", field="ics", fix=FIX) from None
     events = [event for calendar in calendars for event in calendar.walk("VEVENT")]
-    if len(events) != begun:
-        raise BadInput("an event of it does not end", field="ics", fix=FIX)
-    return events
+    if len(events) != len(written):
+        raise BadInput("an event of it cannot be told from others", field="ics", fix=FIX)
+    return [Written(event, raw) for event, raw in zip(events, written, strict=True)]
 
 
-def _series(events: list[Any]) -> Iterator[list[Any]]:
+def _series(events: list[Written]) -> Iterator[list[Written]]:
     """Part the events by their UID: what recurs first, and then what replaces some of its occurrences.
 
     Of several with one UID the newest counts; if they are equally new, they are different events whose UID is wrong, and all count.
     """
-    found: dict[str, list[Any]] = {}
-    for number, event in enumerate(events):
-        found.setdefault(str(event.get("UID", number)), []).append(event)
+    found: dict[str, list[Written]] = {}
+    for number, one in enumerate(events):
+        found.setdefault(str(one.event.get("UID", number)), []).append(one)
     for series in found.values():
-        replacing = [event for event in series if "RECURRENCE-ID" in event]
-        own = [event for event in series if "RECURRENCE-ID" not in event]
-        newest = max((_sequence(event) for event in own), default=0)
-        first, *others = [event for event in own if _sequence(event) == newest] or [None]
-        yield [*([first] if first is not None else []), *replacing]
-        yield from ([event] for event in others)
+        replacing = [one for one in series if "RECURRENCE-ID" in one.event]
+        own = [one for one in series if "RECURRENCE-ID" not in one.event]
+        newest = max((_sequence(one.event) for one in own), default=0)
+        newest_ones = [one for one in own if _sequence(one.event) == newest]
+        yield [*newest_ones[:1], *replacing]
+        yield from ([one] for one in newest_ones[1:])
 
 
 def _sequence(event: Any) -> int:
@@ -96,16 +93,15 @@ def _sequence(event: Any) -> int:
     return int(found) if isinstance(found, int) else 0
 
 
-def _occurrences(series: list[Any], reader: Reader, since: datetime, until: datetime, *, left: int) -> Iterator[Interval]:
+def _occurrences(series: list[Written], reader: Reader, since: datetime, until: datetime, *, left: int) -> Iterator[Interval]:
     import icalendar  # noqa: PLC0415
     import recurring_ical_events  # noqa: PLC0415
 
     calendar, master = icalendar.Calendar(), None
-    for event in series:
-        properties, zone = reader.read(event, master=master)
-        master = master or zone
-        calendar.add_component(_plain(properties))
-    here = master or reader.zone
+    for one in series:
+        calendar.add_component(_plain(reader.read(one, master=master)))
+        master = master or reader.facts[-1]
+    here = master.zone if master else reader.zone
     bounds = [moment.astimezone(here).replace(tzinfo=None, fold=0) for moment in (since - MARGIN, until + MARGIN)]
     try:
         listed = recurring_ical_events.of(calendar).between(*bounds)
@@ -114,8 +110,8 @@ def _occurrences(series: list[Any], reader: Reader, since: datetime, until: date
         raise BadInput(
             f"the event `{title}` of the calendar recurs in a way that cannot be read", field="ics", fix="Put it right."
         ) from error
-    for one in listed:
-        for span in _spans(reader.facts[int(one[INDEX])], one["DTSTART"].dt, one["DTEND"].dt):
+    for found in listed:
+        for span in _spans(reader.facts[int(found[INDEX])], found["DTSTART"].dt, found["DTEND"].dt):
             if span.begin < span.end and span.end > since and span.begin < until:
                 left -= 1
                 if left < 0:
@@ -144,23 +140,24 @@ def _spans(facts: Facts, start: datetime, end: datetime) -> Iterator[Interval]:
     if facts.is_cancelled:
         return
     begin = utc_of(start, facts.zone)
+    if facts.is_hourly and start != facts.start and wall_of(begin, facts.zone) != start:
+        return  # an hour that does not exist, as the clock passes it
     if facts.end is not None and (start, end) == (facts.start, facts.end):
         yield Interval(begin, utc_of(end, facts.zone), facts.title)
         return
-    whole = timedelta(days=(end - start).days)
-    rest = end - start - whole
-    yield Interval(begin, utc_of(start + whole, facts.zone) + rest, facts.title)
+    hours = facts.hours_of(start, end - start)
+    yield Interval(begin, utc_of(end - hours, facts.zone) + hours, facts.title)
     second = start.replace(tzinfo=facts.zone, fold=1).astimezone(UTC)
     if facts.is_hourly and begin < second and wall_of(second, facts.zone) == start:  # the repeated hour, as the clock passes it
         yield Interval(second, second + (end - start), facts.title)
 
 
-def _lasting(event: Any) -> str:
+def _lasting(one: Written) -> str:
     """Write what counts of an event, without what changes each time that it is asked for."""
     import icalendar  # noqa: PLC0415
 
     kept = icalendar.Event()
     for name in READ:
-        if name in event and name not in PASSING:
-            kept[name] = event[name]
-    return str(kept.to_ical().decode())
+        if name in one.event and name not in PASSING:
+            kept[name] = one.event[name]
+    return f"{kept.to_ical().decode()}{dict(one.raw)}"

@@ -11,12 +11,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from blocks.errors import BadInput
-from tasks.rules.windows import ics
+from tasks.rules.windows import ics, ics_text
 from tasks.rules.windows.ics import read_events
 from tasks.rules.windows.window import Interval, Window, intervals
 from tests.rules.windows.calendars import calendar
 
 BERLIN = "Europe/Berlin"
+ONE = "DTSTART:20260302T120000Z|DURATION:PT1H|SUMMARY:freeze"
 
 
 def found(*events: str, since: str, days: int = 1, zone: str = BERLIN) -> list[str]:
@@ -33,6 +34,11 @@ NIGHTS = [
     # Hours are exact over the night, days end by the wall.
     (BERLIN, "220000", "PT6H", "2026-03-28T12:00", ["28 21:00 29 03:00"]),
     (BERLIN, "220000", "PT6H", "2026-10-24T12:00", ["24 20:00 25 02:00"]),
+    (BERLIN, "220000", "PT24H", "2026-03-28T21:00", ["28 21:00 29 21:00"]),
+    (BERLIN, "220000", "PT48H", "2026-03-28T21:00", ["28 21:00 30 21:00"]),
+    (BERLIN, "220000", "PT48H", "2026-10-24T20:00", ["24 20:00 26 20:00"]),
+    (BERLIN, "220000", "P1DT12H", "2026-03-28T21:00", ["28 21:00 30 08:00"]),
+    (BERLIN, "220000", "P1W", "2026-03-28T21:00", ["28 21:00 04 20:00"]),
     (BERLIN, "220000", "P1D", "2026-03-28T21:00", ["28 21:00 29 20:00"]),
     (BERLIN, "220000", "P1D", "2026-10-24T20:00", ["24 20:00 25 21:00"]),
     # South of the equator, with half an hour beside full ones: clocks go forward in October, and back in April.
@@ -53,12 +59,47 @@ def test_both_daylight_saving_nights_are_right(zone: str, start: str, lasts: str
     assert [one for one in found(event, since=since, days=1) if one.startswith(wanted[0][:8])] == wanted
 
 
-def test_an_hourly_event_takes_both_hours_of_a_repeated_one() -> None:
-    """Else a freeze that recurs hourly would be lifted for an hour."""
-    event = f"DTSTART;TZID={BERLIN}:20260101T000000|DURATION:PT1H|RRULE:FREQ=HOURLY"
-    begin = datetime(2026, 10, 24, 22, tzinfo=UTC)
-    events = read_events(calendar(event), zone=BERLIN, since=begin, until=begin + timedelta(days=1))
-    assert [one.begin for one in events.spans] == [begin + timedelta(hours=number) for number in range(24)]
+def test_the_periods_of_a_calendar_are_exact_in_hours_and_days_by_the_wall() -> None:
+    """As the event's own duration is, whichever the event has; one that writes its end ends then."""
+    dates = "20260328T200000/PT24H,20260328T210000/P1D,20260328T220000/20260329T220000"
+    event = f"DTSTART;TZID={BERLIN}:20260301T120000|DURATION:P1D|RDATE;VALUE=PERIOD;TZID={BERLIN}:{dates}"
+    assert found(event, since="2026-03-28T12:00") == ["28 19:00 29 19:00", "28 20:00 29 19:00", "28 21:00 29 20:00"]
+
+
+def test_the_digest_knows_a_day_from_24_hours() -> None:
+    """Else an override of one would hold for the other."""
+    begin = datetime(2026, 3, 1, tzinfo=UTC)
+    event = f"DTSTART;TZID={BERLIN}:20260328T200000|DURATION:P1D"
+    read = [
+        read_events(calendar(one), zone=BERLIN, since=begin, until=begin + timedelta(days=60))
+        for one in (event, event.replace("P1D", "PT24H"))
+    ]
+    assert read[0].digest != read[1].digest
+
+
+@pytest.mark.parametrize("zone", [BERLIN, "Australia/Adelaide", "Australia/Lord_Howe"])
+@pytest.mark.parametrize("minute", [0, 15, 30, 59])
+def test_an_hourly_event_is_the_window_of_the_same_cron_line(zone: str, minute: int) -> None:
+    """It takes both hours of a repeated one, else a freeze would be lifted for an hour, and none that does not exist."""
+    event = f"DTSTART;TZID={zone}:20260101T00{minute:02}00|DURATION:PT10M|RRULE:FREQ=HOURLY"
+    line = Window("deny", zone, "r", "o", cron=f"{minute} * * * *", lasts=timedelta(minutes=10))
+    for day in ("2026-03-28", "2026-04-04", "2026-10-03", "2026-10-24"):
+        since = datetime.fromisoformat(day).replace(tzinfo=UTC)
+        until = since + timedelta(days=2)
+        wanted = [one for one in intervals(line, since, until) if one.begin < until]
+        assert list(read_events(calendar(event), zone=zone, since=since, until=until).spans) == wanted
+
+
+def test_a_time_in_utc_names_the_occurrence_that_the_wall_has_in_the_gap() -> None:
+    """Servers that write EXDATE and RECURRENCE-ID in UTC take the 02:30 that does not exist by the clock before: it is 01:30 in UTC."""
+    event = f"UID:a|DTSTART;TZID={BERLIN}:20260327T023000|DURATION:PT1H|RRULE:FREQ=DAILY;COUNT=4"
+    moved = "UID:a|RECURRENCE-ID:20260329T013000Z|DTSTART:20260329T100000Z|DURATION:PT1H|SUMMARY:moved"
+    assert found(event, since="2026-03-28", days=3) == ["28 01:30 28 02:30", "29 01:00 29 02:00", "30 00:30 30 01:30"]
+    assert found(f"{event}|EXDATE:20260329T013000Z", since="2026-03-28", days=3) == ["28 01:30 28 02:30", "30 00:30 30 01:30"]
+    assert found(event, moved, since="2026-03-28", days=3) == ["28 01:30 28 02:30", "29 10:00 29 11:00 moved", "30 00:30 30 01:30"]
+    later = event.replace("023000", "033000")  # which takes place at that moment, and is meant by it, too
+    assert found(f"{later}|EXDATE:20260329T013000Z", since="2026-03-29") == []
+    assert found(later, moved, since="2026-03-29") == ["29 10:00 29 11:00 moved"]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +166,12 @@ def test_events_take_place_when_the_calendar_says(events: list[str], wanted: lis
         (b"", "it is not a whole iCalendar file"),
         (b"<html><body>Sign in</body></html>", "See that the address is that of an iCalendar file"),
         (calendar("DTSTART:20260302T120000|DURATION:PT1H")[:-20], "it is not a whole iCalendar file"),
-        (b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nEND:VCALENDAR\r\n", "an event of it does not end"),
+        (b"BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nEND:VCALENDAR\r\n", "a part of it does not end: VCALENDAR ends where another one does"),
+        (calendar(ONE).replace(b"END:VEVENT\r\n", b""), "a part of it does not end"),
+        (
+            calendar(ONE).replace(b"END:VCALENDAR", b"END:VCALENDAR\r\nBEGIN:VCALENDAR\r\nVERSION:2.0\r\nX:END:VCALENDAR"),
+            "does not end: VCALENDAR",
+        ),
         (calendar("DTSTART:20260302T120000|RRULE FREQ=DAILY|SUMMARY:odd"), "a line of it cannot be read"),
         (calendar("SUMMARY:\xff").replace(b"\xc3\xbf", b"\xff"), "it is not an iCalendar file"),
         (
@@ -140,6 +186,13 @@ def test_events_take_place_when_the_calendar_says(events: list[str], wanted: lis
         (calendar("DTSTART:20260302T120000|DTEND:20260302T110000|SUMMARY:odd"), "the event `odd` of the calendar is wrong: it ends before"),
         (calendar("DTSTART:20260302T120000|DTEND;VALUE=DATE:20260302"), "it ends before it begins"),
         (calendar("DTSTART:20260302T120000|DURATION:-PT1H"), "it ends before it begins"),
+        (calendar(f"{ONE}|RRULE:FREQ=DAILY;FREQ=WEEKLY;COUNT=9"), "its RRULE has `FREQ` twice"),
+        (calendar(f"{ONE}|RRULE:FREQ=DAILY;UNTIL=20260303;until=20260401"), "its RRULE has `UNTIL` twice"),
+        (calendar(f"{ONE}|RRULE:FREQ=DAILY,WEEKLY"), "its RRULE has several values of `FREQ`"),
+        (calendar(f"{ONE}|RRULE:FREQ=DAILY;UNTIL=20260303T120000,20260401T120000"), "its RRULE has several values of `UNTIL`"),
+        (calendar(f"{ONE}|RRULE:FREQ=DAILY;COUNT=0"), "the `COUNT` of its RRULE must be 1 or more"),
+        (calendar(f"{ONE}|RRULE:FREQ=DAILY;INTERVAL=0"), "the `INTERVAL` of its RRULE must be 1 or more"),
+        (calendar(f"{ONE}|RRULE:FREQ=DAILY|EXRULE:FREQ=DAILY;INTERVAL=2"), "it has an EXRULE, which is not read"),
         (calendar("DTSTART:20260302T120000|RRULE:FREQ=SECONDLY|SUMMARY:odd"), "it recurs SECONDLY, which is not read"),
         (calendar("DTSTART:20260302T120000|RRULE:FREQ=DAILY;BYFOO=3|SUMMARY:odd"), "recurs in a way that cannot be read"),
         (calendar("DTSTART:20260302T120000|EXDATE:tomorrow|SUMMARY:odd"), "its EXDATE cannot be read"),
@@ -154,7 +207,7 @@ def test_what_cannot_be_read_is_refused_with_what_to_do(content: bytes, said: st
 
 def test_a_calendar_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of events, and of their occurrences; a rule that never ends is cut off where the time ends that is looked at."""
-    monkeypatch.setattr(ics, "MOST_EVENTS", 2)
+    monkeypatch.setattr(ics_text, "MOST_EVENTS", 2)
     monkeypatch.setattr(ics, "MOST_OCCURRENCES", 100)
     with pytest.raises(BadInput, match="more than 2 events"):
         found(*["DTSTART:20260302T120000|DURATION:PT1H"] * 3, since="2026-03-01")

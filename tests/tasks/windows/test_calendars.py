@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -56,6 +57,10 @@ class Handler(FaultyHandler):
     def answer_bomb(self) -> None:
         """Send 10 MB in 10 kB."""
         self._reply(200, BOMB, **{"Content-Encoding": "gzip"})
+
+    def answer_indented(self) -> None:
+        """Send the calendar with its events indented, so that each line is the rest of the one before."""
+        self._reply(200, re.sub(rb"\r\n(?!END:VCALENDAR|VERSION|PRODID|$)", b"\r\n  ", GOOD))
 
     def answer_missing(self) -> None:
         """Send a page about that."""
@@ -154,6 +159,7 @@ FAULTS = {
     "missing": "127.0.0.1 answers 404: see that the address is right",
     "elsewhere": "127.0.0.1 answers 302, and points elsewhere",
     "broken": "it is not a whole iCalendar file",
+    "indented": "an event of it does not begin or end on a line of its own",
 }
 
 
