@@ -68,7 +68,7 @@ class KeptBlock(BlockObjects):
         except StorageFault as error:
             document, why = await self._as_it_is_now()
             if document is not None:
-                with suppress(StorageFault, ValueError, Refused):
+                with suppress(Exception):  # whatever a block does that was edited
                     block = _load(document)
                     hold(block)
                     found = await work(BlockObjects(block), *given)

@@ -4,28 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from prefect.blocks.core import Block
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from blocks.block_copy import copied
-from blocks.errors import BadInput, Refused
+from blocks.errors import BadInput, Refused, ShipwayError
 from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.places import FOLDER, Kept, read_place, whole_settings
-from blocks.kubernetes.api.credentials import kubeconfig_from
-from blocks.kubernetes.api.kubeconfig import with_users_of
+from blocks.kubernetes.api.users import with_users_of
 from blocks.outside_text import error_text
 from blocks.platform import Identified, Platform, Strategic
 from blocks.script.platform import ScriptPlatform
 from tasks.approval.kept_places import block_kept_for
 from tasks.record.borders import hold
 from tasks.record.journal import say
-from tasks.rollout.platforms import KNOWN, known_class, load_block, load_platform
+from tasks.rollout.platforms import KNOWN, known_class, load_platform
+from tasks.rollout.present_blocks import present_block, present_kubeconfig
 
 GITOPS = "gitops/"
-ANSWER_SECONDS = 30.0
+ANSWER_SECONDS, LOOK_SECONDS = 30.0, 10.0
+MOST_OF_A_SECRET = 65_536  # bytes; Linux takes no variable of more than 128 kB
 Answers = Callable[[Block], Awaitable[str]]
+
+
+class Made(NamedTuple):
+    """A platform, and the blocks that it is made of, by `type/name`."""
+
+    platform: Platform
+    parts: dict[str, Block]
 
 
 async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | None = None, looks: bool = True) -> Platform:
@@ -56,11 +65,12 @@ async def _to_roll_back(name: str, *, field: str, strategy: str | None, looks: b
         if kept is None:
             return now
         say(f"no release ever acted through {name}; what it leads to was last released through {was}, and the rollback goes by that")
-    try:
-        found = await _made_of(was, kept, _answers if looks else _unasked, now=name)
-    except (ValueError, LookupError, BadInput, ImportError) as error:  # as by another version of Shipway, or of a type that is gone
+    try:  # of what was kept alone: nothing that is wrong with the block as it is now must make that count
+        released = await _made_of(was, _released_parts(kept))
+    except (ValueError, LookupError, TypeError, AttributeError, BadInput, ImportError) as error:  # as by another version of Shipway
         say(f"{kept_path(FOLDER, was)} cannot be used: {error_text(error)}. The rollback goes by the block as it is now")
         return await load_platform(name, field=field, strategy=strategy)
+    found = await _with_rotated_secrets(was, released, _answers if looks else _unasked, now=name)
     return found.following(strategy) if strategy is not None and isinstance(found, Strategic) else found
 
 
@@ -72,11 +82,13 @@ def _kept(name: str) -> Kept | None:
         return None
 
 
-async def _made_of(name: str, kept: Kept, answers: Answers, *, now: str) -> Platform:
-    """Make a platform of what was kept; `now` is how its block is called by now."""
+async def _made_of(name: str, part_of: Callable[[str], Block]) -> Made:
+    """Make a platform, and give each block that it is made of."""
+    parts: dict[str, Block] = {}
 
     async def load(part: str, _field: str) -> Block:
-        return await _part(part, kept, answers, of=name, now=now if part == name else part)
+        parts[part] = part_of(part)
+        return parts[part]
 
     found: Any = await load(name, "")
     if name.startswith(GITOPS):
@@ -85,26 +97,46 @@ async def _made_of(name: str, kept: Kept, answers: Answers, *, now: str) -> Plat
         found = await compose(found, name=name, load=load)
     if not isinstance(found, Platform):
         raise BadInput(f"the block {name} was not a platform", field=name, fix="Look at its type.")
-    return found
+    return Made(found, parts)
 
 
-async def _part(name: str, kept: Kept, answers: Answers, *, of: str, now: str) -> Block:
-    """Make one block as it was; with its present secrets if only they serve."""
-    was = _resolved(name, await _of_settings(name, kept.parts[name]), kept.parts.get(_credentials(kept.parts[name]), {}).get("kubeconfig"))
+def _released_parts(kept: Kept) -> Callable[[str], Block]:
+    def part_of(name: str) -> Block:
+        settings = kept.parts[name]
+        return _resolved(name, _of_settings(name, settings), kept.parts.get(_credentials(settings), {}).get("kubeconfig"))
+
+    return part_of
+
+
+async def _with_rotated_secrets(name: str, released: Made, answers: Answers, *, now: str) -> Platform:
+    """Give a platform of the release with its blocks' present secrets, where only they serve; `now` is how its block is called by now."""
+    blocks = [
+        _with_those_that_serve(part, block, answers, of=name, now=now if part == name else part) for part, block in released.parts.items()
+    ]
+    found = dict(zip(released.parts, await asyncio.gather(*blocks), strict=True))
+    if all(found[part] is block for part, block in released.parts.items()):
+        return released.platform
+    return (await _made_of(name, found.__getitem__)).platform
+
+
+async def _with_those_that_serve(name: str, was: Block, answers: Answers, *, of: str, now: str) -> Block:
+    """Give one block as it was; with its present secrets if only they serve. Whatever an edited block does, the rollback goes on."""
     present, why = await _as_it_is_now(now)
-    if present is not None and whole_settings(present) == whole_settings(was):
+    if present is not None and _is_same(was, present):
         return was
     say(
         f"the block {now} is not as the last release had it{why}. The rollback goes by the settings of that release; "
         f"if others must count, remove {kept_path(FOLDER, of)}"
     )
     fault = await answers(was)
-    renewed = _with_secrets_of(was, present) if type(present) is type(was) else was
-    if renewed != was and fault and not await answers(renewed):
-        say(f"the secrets of {name} in {kept_path(FOLDER, of)} do not serve any more ({fault}); those that the block has now do, and count")
+    if fault and (renewed := _with_secrets_of(was, present)) != was:
         hold(renewed)
-        return renewed
+        if not await answers(renewed):
+            kept = kept_path(FOLDER, of)
+            say(f"the secrets of {name} in {kept} do not serve any more ({fault}); those that the block has now do, and count")
+            return renewed
     if isinstance(was, ScriptPlatform):  # whether the secrets of scripts serve is known only once one has failed
+        renewed = _with_secrets_of(was, present)
         hold(renewed)
         was._kept = (str(kept_path(FOLDER, of)), renewed.environment if isinstance(renewed, ScriptPlatform) else {})  # noqa: SLF001
     return was
@@ -113,14 +145,21 @@ async def _part(name: str, kept: Kept, answers: Answers, *, of: str, now: str) -
 async def _as_it_is_now(name: str) -> tuple[Block | None, str]:
     """Load a block as it is now, for a comparison; gives none, and why, if that fails in any way."""
     try:
-        block = await load_block(name, field=name)
-        credentials = _credentials(whole_settings(block))
-        return _resolved(name, block, await kubeconfig_from(credentials, compares=False) if credentials else None), ""
-    except Exception as error:  # noqa: BLE001 - whatever an edited block does, the rollback goes on
-        return None, f" ({error_text(error)})"
+        async with asyncio.timeout(LOOK_SECONDS):
+            block = await present_block(name)
+            credentials = _credentials(whole_settings(block))
+            return _resolved(name, block, await present_kubeconfig(credentials) if credentials else None), ""
+    except Exception as error:  # noqa: BLE001 - whatever an edited block does, the rollback goes on; its own words may quote a secret
+        return None, f" ({error_text(error) if isinstance(error, ShipwayError) else type(error).__name__})"
 
 
-async def _of_settings(name: str, settings: dict[str, Any]) -> Block:
+def _is_same(was: Block, present: Block) -> bool:
+    with suppress(Exception):
+        return whole_settings(present) == whole_settings(was)
+    return False
+
+
+def _of_settings(name: str, settings: dict[str, Any]) -> Block:
     kind = name.partition("/")[0]
     model: type[Block] = known_class(kind) if kind in KNOWN else Block.get_block_class_from_key(kind)
     block = model.model_validate(settings)
@@ -141,9 +180,14 @@ def _credentials(settings: dict[str, Any]) -> str:
     return "" if settings.get("config") else str(settings.get("credentials") or "")
 
 
-def _with_secrets_of(was: Block, now: Any) -> Block:
-    """Give a block as it was, with the secrets of another one; of a kubeconfig its users alone, as the rest says where it leads."""
-    return copied(was, **_renewed(was, now))
+def _with_secrets_of(was: Block, now: Block | None) -> Block:
+    """Give a block as it was, with the secrets of another one; of a kubeconfig its users alone, as the rest says where it leads.
+
+    One that is none, of another type, or whose secrets cannot be taken, changes nothing.
+    """
+    with suppress(Exception):
+        return copied(was, **_renewed(was, now)) if now is not None and type(now) is type(was) else was
+    return was
 
 
 def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:
@@ -155,12 +199,19 @@ def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:
         if name == "config" and isinstance(before, SecretStr) and isinstance(after, SecretStr):
             changed[name] = SecretStr(with_users_of(before, after))
         elif isinstance(before, SecretStr | SecretBytes) and type(before) is type(after) and before.get_secret_value():
-            changed[name] = after
+            changed[name] = after if _can_serve(after) else before
         elif isinstance(before, dict) and isinstance(after, dict):
-            changed[name] = before | {one: after[one] for one in rotated if before.get(one) and isinstance(after.get(one), SecretStr)}
+            changed[name] = before | {one: after[one] for one in rotated if before.get(one) and _can_serve(after.get(one))}
         elif isinstance(before, BaseModel) and type(before) is type(after):
             changed[name] = before.model_copy(update=_renewed(before, after))
     return changed
+
+
+def _can_serve(secret: Any) -> bool:
+    """Say whether a secret can be sent at all, or stand in a variable of a process: neither empty, nor too long, nor with NUL."""
+    value = secret.get_secret_value() if isinstance(secret, SecretStr | SecretBytes) else ""
+    content = value if isinstance(value, bytes) else value.encode()
+    return 0 < len(content) <= MOST_OF_A_SECRET and b"\0" not in content
 
 
 async def _unasked(_block: Block) -> str:

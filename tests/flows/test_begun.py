@@ -229,7 +229,7 @@ async def test_a_release_without_a_plan_that_moved_something_is_not_closed(
 
 
 async def test_credentials_that_lead_elsewhere_in_the_middle_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They are read again for each call; another token of the same cluster is fine, and a rollback compares for itself."""
+    """They are read again for each call; another token of the same cluster is fine."""
     from prefect.blocks.core import Block  # noqa: PLC0415
     from prefect_kubernetes.credentials import KubernetesClusterConfig, KubernetesCredentials  # noqa: PLC0415
 
@@ -237,7 +237,7 @@ async def test_credentials_that_lead_elsewhere_in_the_middle_are_not_used(monkey
         config = {"clusters": [{"name": "c", "cluster": {"server": server}}], "users": [{"name": "u", "user": {"token": token}}]}
         return KubernetesCredentials(cluster_config=KubernetesClusterConfig(config=config, context_name="c"))
 
-    answers = [block("https://one", "1"), block("https://one", "2"), block("https://evil", "2"), block("https://evil", "2")]
+    answers = [block("https://one", "1"), block("https://one", "2"), block("https://evil", "2")]
 
     async def load(_name: str) -> Any:
         return answers.pop(0)
@@ -248,7 +248,6 @@ async def test_credentials_that_lead_elsewhere_in_the_middle_are_not_used(monkey
         await credentials.kubeconfig_from("kubernetes-credentials/p")
         with pytest.raises(WorldMoved, match="leads to another cluster than before"):
             await credentials.kubeconfig_from("kubernetes-credentials/p")
-        assert "evil" in await credentials.kubeconfig_from("kubernetes-credentials/p", compares=False)
 
 
 def test_the_file_lies_beside_the_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

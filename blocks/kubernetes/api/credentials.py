@@ -27,16 +27,15 @@ def same_clusters() -> Iterator[None]:
         _led.reset(token)
 
 
-async def kubeconfig_from(name: str, *, compares: bool = True) -> str:
+async def kubeconfig_from(name: str) -> str:
     """Read a kubeconfig's content from a block of prefect-kubernetes, `kubernetes-credentials/NAME`.
 
     Args:
         name: The block.
-        compares: Whether it must lead to where it led before, see `same_clusters`; its users may be others.
 
     Raises:
         BadInput: The block does not exist, or has no credentials.
-        WorldMoved: It leads elsewhere.
+        WorldMoved: It leads elsewhere than before, see `same_clusters`; its users may be others.
     """
     require("kubernetes", field="credentials", otherwise="Or give the block a kubeconfig.")
     from prefect_kubernetes.credentials import KubernetesCredentials  # noqa: PLC0415
@@ -52,7 +51,7 @@ async def kubeconfig_from(name: str, *, compares: bool = True) -> str:
     content: dict[str, Any] = dict(found.cluster_config.config)
     kubeconfig = json.dumps({**content, "current-context": found.cluster_config.context_name})
     learn([kubeconfig])
-    led = _led.get() if compares else None
+    led = _led.get()
     leads = json.dumps({part: one for part, one in json.loads(kubeconfig).items() if part != "users"}, sort_keys=True)
     if led is not None and led.setdefault(name, leads) != leads:
         raise WorldMoved(f"the block {name} leads to another cluster than before: it was changed while this run acts. Look at it")

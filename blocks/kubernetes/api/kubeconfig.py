@@ -7,7 +7,6 @@ and others choose what is in it.
 from __future__ import annotations
 
 import errno
-import json
 import os
 import stat
 from contextlib import suppress
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import SecretStr
 
 from blocks.errors import BadInput
 from blocks.own_path import NotOwn, open_own, own_path
@@ -155,24 +153,6 @@ def parse(content: str | bytes, *, where: str, field: str, context: str = "") ->
             said = f"the user {user.get('name')} of the kubeconfig in {where} has {', '.join(reached)}"
             raise BadInput(said, field=field, fix=FROM_OUTSIDE)
     return found
-
-
-def with_users_of(was: SecretStr, now: SecretStr) -> str:
-    """Give a kubeconfig with the users of another one: it leads to the same clusters, with other credentials.
-
-    What cannot be read is left as it was.
-    """
-    kept, given = (_parsed(one.get_secret_value()) for one in (was, now))
-    if not isinstance(kept, dict) or not isinstance(given, dict) or not isinstance(given.get("users"), list):
-        return was.get_secret_value()
-    return json.dumps({**kept, "users": given["users"]})
-
-
-def _parsed(content: str) -> Any:
-    try:
-        return _yaml(content)
-    except ValueError:
-        return None
 
 
 def _yaml(content: str | bytes) -> dict[str, Any]:

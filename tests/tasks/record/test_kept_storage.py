@@ -19,11 +19,12 @@ from blocks.errors import Refused
 from blocks.key_folder.kept_files import kept_names, kept_path, remove_kept
 from blocks.server import doctor
 from blocks.server.result_block import FOLDER, SETTINGS
-from tasks.record import journal, sealing, storage
+from tasks.record import journal, kept_storage, sealing, storage
 from tasks.record.deployed import find_deployed
 from tasks.record.journal import append_entry, closing_entry, read_entries, read_entry
 from tasks.record.kept_index import keep_run
-from tasks.record.objects import NoStorage
+from tasks.record.kept_storage import KeptBlock
+from tasks.record.objects import NoStorage, StorageFault
 from tasks.record.open_runs import _read
 from tasks.record.sealing import SealedStorage
 from tasks.record.without_key import rolling_back
@@ -112,6 +113,26 @@ async def test_what_cannot_be_loaded_stops_what_goes_forward_and_no_rollback(blo
     await keep_run("deployed", "shop", run=run, version="1", place="production block local/shop")
     assert await find_deployed("shop", version="1", here=Here("production", "local/shop")) is None
     assert await _read(run) is None, "by which the keeper wakes nothing that is kept as waiting"
+
+
+@pytest.mark.parametrize("error", [TypeError, RecursionError, KeyError, ImportError])
+async def test_whatever_others_wrote_into_its_block_the_storage_s_own_fault_counts(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rollback passes over a storage that does not answer, and over nothing else."""
+
+    def fails(_: Any) -> Any:
+        raise error
+
+    async def refused(*_: Any) -> None:
+        message = "refused"
+        raise StorageFault(message)
+
+    monkeypatch.setattr(kept_storage, "_ask", lambda _: {"data": {"secret": 2}})
+    monkeypatch.setattr(kept_storage, "address_of", lambda _: "one")
+    monkeypatch.setattr(kept_storage, "_load", fails)
+    with pytest.raises(StorageFault, match="do not serve either"):
+        await KeptBlock(None, "s3-bucket/results", {"data": {"secret": 1}})._or_renewed(refused)
 
 
 @flow(name="rollback", persist_result=True, result_serializer="json")

@@ -57,15 +57,14 @@ class Api:
         self.credentials: dict[str, str] = {}
         self.refused: set[str] = set()
 
-    async def load(self, name: str, *, field: str) -> Block:
+    async def load(self, name: str, *, field: str = "") -> Block:
         """Load a block."""
         if (found := self.blocks.get(name)) is None:
             raise BadInput(f"the block {name} does not exist", field=field, fix="Create it.")
         return found.model_copy()
 
-    async def read(self, name: str, *, compares: bool = True) -> str:
+    async def read(self, name: str) -> str:
         """Read credentials."""
-        del compares
         if name not in self.credentials:
             raise BadInput(f"the block {name} cannot be read", field="credentials", fix="Create it")
         return self.credentials[name]
@@ -80,8 +79,8 @@ class Api:
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     """Use it."""
     found = Api()
-    monkeypatch.setattr(as_deployed, "load_block", found.load)
-    monkeypatch.setattr(as_deployed, "kubeconfig_from", found.read)
+    monkeypatch.setattr(as_deployed, "present_block", found.load)
+    monkeypatch.setattr(as_deployed, "present_kubeconfig", found.read)
     monkeypatch.setattr(protection, "kubeconfig_from", found.read)
     monkeypatch.setattr(as_deployed, "_answers", found.answers)
     return found
@@ -145,10 +144,10 @@ async def test_a_server_that_does_not_answer_for_its_blocks_does_not_stop_a_roll
     """What it needs is beside the key."""
     await released(api)
 
-    async def load(name: str, *, field: str) -> Block:
-        raise Temporary(f"no answer for {name} {field}")
+    async def load(name: str) -> Block:
+        raise Temporary(f"no answer for {name}")
 
-    monkeypatch.setattr(as_deployed, "load_block", load)
+    monkeypatch.setattr(as_deployed, "present_block", load)
     assert settings_of(await parts_of_rollback()) == settings_of(RELEASED)
 
 

@@ -76,20 +76,18 @@ async def test_an_edit_changes_nothing_for_the_rollback(field: str, monkeypatch:
     keep_place(NAME, Kept("kubernetes 1", await protection._whole(NAME, RELEASED)))
     edited = RELEASED.model_copy(update={field: EDITS[field]})
 
-    async def load(name: str, *, field: str) -> Block:
-        del name, field
+    async def load(_: str) -> Block:
         return edited
 
     async def answer(_: Any) -> str:
         return "" if answers else "refused"
 
-    async def credentials(name: str, *, compares: bool = True) -> str:
-        del name, compares
+    async def credentials(_: str) -> str:
         return kubeconfig("https://evil").get_secret_value()
 
-    monkeypatch.setattr(as_deployed, "load_block", load)
+    monkeypatch.setattr(as_deployed, "present_block", load)
     monkeypatch.setattr(as_deployed, "_answers", answer)
-    monkeypatch.setattr(as_deployed, "kubeconfig_from", credentials)
+    monkeypatch.setattr(as_deployed, "present_kubeconfig", credentials)
     found = await load_platform_to_roll_back(NAME, field="production.platform")
     assert whole_settings(found) == whole_settings(RELEASED)
 
@@ -99,8 +97,7 @@ async def test_a_cluster_is_asked_whether_the_token_of_the_release_still_serves(
     keep_place(NAME, Kept("kubernetes 1", await protection._whole(NAME, RELEASED)))
     asked: list[str] = []
 
-    async def load(_: str, *, field: str) -> Block:
-        del field
+    async def load(_: str) -> Block:
         return RELEASED.model_copy(update={"config": kubeconfig("https://evil", "new")})
 
     async def current(block: KubernetesPlatform) -> dict[str, str]:
@@ -109,7 +106,7 @@ async def test_a_cluster_is_asked_whether_the_token_of_the_release_still_serves(
             raise BadInput("the API server does not accept the credentials", field="config", fix="Renew them")
         return {"trouble": "its state was changed from outside"}  # which its token is not to blame for
 
-    monkeypatch.setattr(as_deployed, "load_block", load)
+    monkeypatch.setattr(as_deployed, "present_block", load)
     monkeypatch.setattr(KubernetesPlatform, "current", current)
     found: Any = await load_platform_to_roll_back(NAME, field="production.platform")
     assert found.config == kubeconfig("https://one", "new")

@@ -63,11 +63,10 @@ async def to_roll_back(was: ScriptPlatform, now: ScriptPlatform, monkeypatch: py
     await was.shift(100, lease)
     keep_place(NAME, Kept("script 1", {NAME: whole_settings(was)}))
 
-    async def load(_: str, *, field: str) -> Block:
-        del field
+    async def load(_: str) -> Block:
         return now
 
-    monkeypatch.setattr(as_deployed, "load_block", load)
+    monkeypatch.setattr(as_deployed, "present_block", load)
     found = await as_deployed.load_platform_to_roll_back(NAME, field="production.platform")
     assert isinstance(found, ScriptPlatform)
     return found
