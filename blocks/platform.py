@@ -189,10 +189,11 @@ class Platform(Protocol):
         """Report in a few lines for an operator what the platform is doing."""
         ...
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> Mapping[str, str]:
+    async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> Mapping[str, str]:
         """Hand over the revisions' own log lines since a moment (seconds since the epoch, UTC), one after the other, oldest first.
 
-        An unfinished last line counts, and of a long line its first 64 kB. Returns by version which lines could not be read; "" is each.
+        An unfinished last line counts, and of a long line its first 64 kB. Once `take` returns True, no more lines of that version are
+        wanted, and none need be read. Returns by version which lines could not be read; "" is each.
         """
         ...
 

@@ -242,7 +242,7 @@ class KubernetesPlatform(Block):
         target = await self.target()
         return snapshot.progress_lines(target, await self._look(target))
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
+    async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:
         """Hand over the pods' own lines since a moment (seconds since the epoch, UTC), secrets masked; returns what could not be read."""
         target = await self.target()
         return await logs.read(target, await snapshot.pods_by_version(target, await self._look(target)), since, take)

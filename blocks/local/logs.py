@@ -57,7 +57,7 @@ def stamp(folder: Path, *, now: float, alive: Collection[str] = (), max_bytes: i
                 one.unlink(missing_ok=True)
 
 
-def read(folder: Path, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
+def read(folder: Path, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:
     """Hand over the lines of all revisions since a moment, a revision after the other, each oldest first.
 
     Args:
@@ -150,7 +150,7 @@ def _turn_over(path: Path) -> None:
         _stamps(path).replace(_stamps(_older(path)))
 
 
-def _hand_over(path: Path, since: float, version: str, take: Callable[[LogLine], None], *, is_continued: bool = False) -> None:
+def _hand_over(path: Path, since: float, version: str, take: Callable[[LogLine], bool | None], *, is_continued: bool = False) -> None:
     """Hand over a file's lines since a moment; the last line counts in the next file if that goes on with it."""
     stamps = _stamps(path).read_text(encoding="ascii").splitlines() if _stamps(path).exists() else []
     pairs = [(int(size), float(at)) for size, at in (stamp.split() for stamp in stamps)]

@@ -190,7 +190,7 @@ class LocalPlatform(Block):
         """Say in a few lines for an operator what the platform is doing."""
         return in_words(await self._client().view())
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
+    async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:
         """Hand over the revisions' own log lines since a moment, also of the last few that are gone; returns which lines are lost.
 
         A line's `at` is late by up to a second, never early.

@@ -242,7 +242,7 @@ class ScriptPlatform(Block):
         is_under_way = run is not None and await asyncio.to_thread(environment.is_under_way, run)
         return [*progress_lines(self.service, position), *([runs.in_words(run, now=time.time())] if run and is_under_way else [])]
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:  # noqa: ARG002 - as the protocol has it
+    async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:  # noqa: ARG002 - as the protocol has it
         """Say that none can be read: where a service writes its log is its own affair. What scripts print is in the log of their run."""
         return {"": "scripts tell nothing of the service's own log"}
 

@@ -193,7 +193,7 @@ class GitOpsPlatform:
         """Return the metric labels of the version that runs."""
         return await (await self._read()).labels()
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
+    async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:
         """Hand over the pods' own lines."""
         return await (await self._read()).logs(since, take)
 

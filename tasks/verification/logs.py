@@ -36,9 +36,8 @@ async def search_logs(
     search = ErrorSearch(pattern, canary=version, baseline=previous, known=known, clean=hide)
 
     async def read(wanted: str, begin: float) -> str:
-        def take(line: LogLine) -> None:
-            if line["version"] == wanted:
-                search.take(wanted, line["text"])
+        def take(line: LogLine) -> bool:
+            return line["version"] != wanted or search.take(wanted, line["text"])
 
         missing = await platform.logs(begin, take)
         return missing.get(wanted) or missing.get("", "")

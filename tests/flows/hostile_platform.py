@@ -109,7 +109,7 @@ class HostilePlatform(Block):
         """Say it in the words of the test."""
         return [self.world.text]
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
+    async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:
         """Log the test's words as an error of every version but the first."""
         position = self.world.position
         version = str(position["canary"] or position["baseline"])

@@ -20,7 +20,7 @@ class Serving(FakePlatform):
 
     lines: list[LogLine]
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
+    async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:
         """Hand over what was written."""
         for line in self.lines:
             if line["at"] >= since:

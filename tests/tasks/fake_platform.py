@@ -119,7 +119,7 @@ class FakePlatform:
         """Say what runs."""
         return [f"{self.position['baseline']} serves; {self.position['canary']} gets {self.position['percent']} %"]
 
-    async def logs(self, since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
+    async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:
         """Hand over one line of each second."""
         for n in range(3):
             take(LogLine(at=since + n, version="1.1", text=f"line {n}"))

@@ -17,6 +17,7 @@ from blocks.kubernetes.objects.secrets import mask, secrets_of, values_of
 from blocks.kubernetes.objects.template import container_of
 from blocks.kubernetes.workload import Target
 from blocks.platform import LogLine
+from blocks.secret_text import CUT
 
 Json = dict[str, Any]
 LAST_LINES = 20
@@ -24,7 +25,8 @@ MOST_BYTES = 256 * 1024
 LINE_LIMIT = 64 * 1024
 MOST_SECRETS = 20
 MOST_SEARCHED_BYTES = 32_000_000  # of a pod, and of those whose lines are put in order together
-LINES_AT_ONCE = 1_000
+LINES_AT_ONCE, CHARACTERS_AT_ONCE = 1_000, 192 * 1024
+MOST_HANDING_SECONDS = 60.0  # for the lines of a version: secrets are looked for in all that they hold
 STAMP = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d) ?")
 
 
@@ -63,7 +65,7 @@ async def tail_of(target: Target, pod: str, container: str, *, lines: int, **que
         lines //= 2
 
 
-async def read(target: Target, pods: dict[str, list[Json]], since: float, take: Callable[[LogLine], None]) -> dict[str, str]:
+async def read(target: Target, pods: dict[str, list[Json]], since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:
     """Hand over the log lines of pods since a moment (seconds since the epoch, UTC), a version after the other, each oldest first.
 
     Of a version whose pods logged more than fits into memory at once, the order holds for some pods after the others.
@@ -72,23 +74,25 @@ async def read(target: Target, pods: dict[str, list[Json]], since: float, take: 
         target: Whose pods.
         pods: Pods by version.
         since: From when.
-        take: Called for each line, of which it gets the first 64 kB.
+        take: Called for each line, of which it gets the first 64 kB. Once it returns True, no more lines of that version are read.
 
     Returns:
         Which lines could not be read, by version. What a kubelet has turned over (by default 10 MiB of a container) it does not give.
     """
     missing: dict[str, str] = {}
     for version, some in pods.items():
-        waiting: list[PodLog] = []
+        handing, waiting = _Handing(version, since, take), list[PodLog]()
         for pod in some:
-            found = await _read_pod(target, pod, version, since, missing)
+            found = None if handing.is_enough or handing.is_late else await _read_pod(target, pod, version, since, missing)
             if found is None:
                 continue
             if waiting and sum(len(one.content) for one in (*waiting, found)) > MOST_SEARCHED_BYTES:
-                await asyncio.to_thread(_hand_over, waiting, version, since, take)
+                await asyncio.to_thread(handing.over, waiting)
                 waiting = []
             waiting.append(found)
-        await asyncio.to_thread(_hand_over, waiting, version, since, take)
+        await asyncio.to_thread(handing.over, waiting)
+        if handing.is_late:
+            missing[version] = f"the lines of {version} take longer than {MOST_HANDING_SECONDS:g} s to read; the rest was not read"
     return missing
 
 
@@ -116,18 +120,50 @@ def _has_log(pod: Json, container: str) -> bool:
     return any({"running", "terminated"} & (one.get("state") or {}).keys() or one.get("lastState") for one in states)
 
 
-def _hand_over(logs: Sequence[PodLog], version: str, since: float, take: Callable[[LogLine], None]) -> None:
-    for line in heapq.merge(*(_lines(log, version, since) for log in logs), key=lambda one: one["at"]):
-        take(line)
+class _Handing:
+    """Hands over the lines of a version, until they take too long or no more are wanted."""
+
+    def __init__(self, version: str, since: float, take: Callable[[LogLine], bool | None]) -> None:
+        """Begin without a line."""
+        self._version, self._since, self._take = version, since, take
+        self._began, self._spent = 0.0, 0.0
+        self.is_enough, self.is_late = False, False
+
+    def over(self, logs: Sequence[PodLog]) -> None:
+        """Hand over the lines of some pods, in the order of time."""
+        self._began = time.monotonic() - self._spent
+        for line in heapq.merge(*(self._lines(log) for log in logs), key=lambda one: one["at"]):
+            self.is_enough = bool(self._take(line))
+            if self._has_ended():
+                return
+        self._spent = time.monotonic() - self._began
+
+    def _lines(self, log: PodLog) -> Iterator[LogLine]:
+        lines = log.content.decode("utf-8", "replace").split("\n")  # what else ends a line within one is part of it, and has its moment
+        for some in _some_at_once(lines):
+            if self._has_ended():
+                return
+            found = [moment_of(line) for line in some]
+            masked = mask([text for _, text in found], log.secrets, limit=LINE_LIMIT)
+            for (at, _), text in zip(found, masked, strict=True):
+                for part in text.splitlines() if at >= self._since else ():
+                    yield LogLine(at=at, version=self._version, text=part)
+
+    def _has_ended(self) -> bool:
+        self.is_late = self.is_late or time.monotonic() - self._began > MOST_HANDING_SECONDS
+        return self.is_late or self.is_enough
 
 
-def _lines(log: PodLog, version: str, since: float) -> Iterator[LogLine]:
-    lines = log.content.decode("utf-8", "replace").split("\n")  # whatever else ends a line within one is part of it, and has its moment
-    for begin in range(0, len(lines), LINES_AT_ONCE):
-        found = [moment_of(line) for line in lines[begin : begin + LINES_AT_ONCE]]
-        for (at, _), text in zip(found, mask([text for _, text in found], log.secrets, limit=LINE_LIMIT), strict=True):
-            for part in text.splitlines() if at >= since else ():
-                yield LogLine(at=at, version=version, text=part)
+def _some_at_once(lines: Sequence[str]) -> Iterator[list[str]]:
+    """Give lines in lots in which secrets are looked for at once. A line that is cut ends its lot, so that half a secret is found there."""
+    some, size = list[str](), 0
+    for line in lines:
+        some.append(line if len(line) <= LINE_LIMIT else line[: LINE_LIMIT - 1] + CUT)
+        size += len(some[-1])
+        if len(some) == LINES_AT_ONCE or size >= CHARACTERS_AT_ONCE or some[-1] is not line:
+            yield some
+            some, size = [], 0
+    yield some
 
 
 def _stamp(since: float) -> str:

@@ -12,10 +12,12 @@ from typing import NamedTuple
 import regex
 
 from blocks.outside_text import OutsideText, outside, without_escapes
+from blocks.secret_text import CUT
 from tasks.rules.analysis.outcome import Outcome
 
 VARYING = re.compile(r"\b[0-9a-f]{8,}\b|\d+|'[^']{0,200}'|\"[^\"]{0,200}\"", re.IGNORECASE)
 LINE_LIMIT = 500
+CLEANED_LIMIT = 8 * LINE_LIMIT  # of an error line: the most that is cleaned, so that no length costs time
 MOST_SECONDS = 60.0
 MOST_KINDS = 10_000
 
@@ -42,8 +44,8 @@ class ErrorSearch:
     """Looks for error lines while a log is read, in bounded memory and time.
 
     A line is matched as it is, and without its escape sequences: a coloured ERROR is one, and a pattern may name a tab. What a version
-    logs, and a pattern that backtracks over it, take a minute at most. A baseline whose log takes longer, or has too many kinds, is known
-    only in part.
+    logs, a pattern that backtracks over it, and what its error lines hold, take a minute at most. A baseline whose log takes longer, or has
+    too many kinds, is known only in part. Lines that are alike as they were written are cleaned once.
 
     Args:
         pattern: Regular expression of an error line.
@@ -51,7 +53,7 @@ class ErrorSearch:
         baseline: The version before, if there is one.
         known: Kinds that it logged earlier, when its log could still be read, as `NewErrors.known` has them.
         clean: Applied to error lines before they are compared and shortened, as what hides secrets.
-        seconds: How long matching may take for each version.
+        seconds: How long all lines of a version may take.
     """
 
     def __init__(
@@ -68,32 +70,38 @@ class ErrorSearch:
         self._wrong, self._clean, self._left = regex.compile(pattern), clean, dict.fromkeys((canary, baseline), seconds)
         self._counts: dict[str, Counter[str]] = {one: Counter() for one in (canary, baseline) if one}
         self._examples: dict[str, OutsideText] = {}
+        self._cleaned: dict[str, str] = {}
         self._canary, self._baseline, self._known = canary, baseline, dict.fromkeys(known)
         self.lines, self._faults = 0, dict[str, str]()
 
-    def take(self, version: str, text: str) -> None:
-        """Look at one line; one of another version does not count."""
+    def take(self, version: str, text: str) -> bool:
+        """Look at one line; one of another version does not count.
+
+        Returns:
+            Whether the search of that version has ended: further lines of it count for nothing.
+        """
         if version not in self._counts or version in self._faults:
-            return
+            return True
         self.lines += version == self._canary
         began = time.monotonic()
-        try:
-            is_error = self._is_error(text, seconds=self._left[version])
-        except TimeoutError:
-            self._faults[version] = (
-                f"matching a line of {version} against `logs.error_pattern` takes too long; write one without nested repeats"
-            )
-            return
+        self._faults |= {version: fault} if (fault := self._taken(version, text)) else {}
         self._left[version] -= time.monotonic() - began
-        if not is_error:
-            return
-        kind, counts = kind_of(cleaned := self._clean(without_escapes(text))), self._counts[version]
+        return version in self._faults
+
+    def _taken(self, version: str, text: str) -> str:
+        """Count a line if it is an error; gives why the search of that version ends, "" if it goes on."""
+        if self._left[version] <= 0:
+            return f"the error lines of {version} take too long to be compared; make `logs.error_pattern` narrower"
+        try:
+            if not self._is_error(text, seconds=self._left[version]):
+                return ""
+        except TimeoutError:
+            return f"matching a line of {version} against `logs.error_pattern` takes too long; write one without nested repeats"
+        kind, counts = self._kind_of(text), self._counts[version]
         if kind not in counts and len(counts) >= MOST_KINDS:
-            self._faults[version] = f"{version} logs more than {MOST_KINDS:,} kinds of error lines; make `logs.error_pattern` narrower"
-            return
+            return f"{version} logs more than {MOST_KINDS:,} kinds of error lines; make `logs.error_pattern` narrower"
         counts[kind] += 1
-        if version == self._canary:
-            self._examples.setdefault(kind, outside(cleaned, limit=LINE_LIMIT))
+        return ""
 
     def found(self) -> NewErrors:
         """List the kinds that only the canary logged."""
@@ -108,6 +116,23 @@ class ErrorSearch:
     def _is_error(self, text: str, *, seconds: float) -> bool:
         spellings = dict.fromkeys((without_escapes(text), text))
         return any(self._wrong.search(one, timeout=max(seconds, 0.001), concurrent=True) for one in spellings)
+
+    def _kind_of(self, text: str) -> str:
+        """Reduce a line to its kind, cleaned; those that are of one kind before that are of one kind."""
+        raw = kind_of(text)
+        if (known := self._cleaned.get(raw)) is not None:
+            return known
+        kind = kind_of(cleaned := self._clean(_beginning(text)))
+        self._examples.setdefault(kind, outside(cleaned, limit=LINE_LIMIT))
+        if len(self._cleaned) < 2 * MOST_KINDS:
+            self._cleaned[raw] = kind
+        return kind
+
+
+def _beginning(text: str) -> str:
+    """Give what of a line is cleaned; a cut shows, since half a secret at the end is found by that."""
+    text = without_escapes(text)
+    return text if len(text) <= CLEANED_LIMIT else text[: CLEANED_LIMIT - 1] + CUT
 
 
 def kind_of(line: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
@@ -171,3 +172,48 @@ async def test_what_follows_another_end_of_a_line_is_read_too(ends: str) -> None
     """A progress bar returns to the beginning of its line; what stands behind has the moment of the line."""
     found, _ = await lines_of(Talking([f"1970-01-01T00:00:05Z INFO ok{ends}ERROR orders are lost"]), pod_of(), since=4)
     assert [(line["at"], line["text"]) for line in found] == [(5, "INFO ok"), (5, "ERROR orders are lost")]
+
+
+@pytest.mark.parametrize("length", [100, 100_000, 3_000_000])
+async def test_lines_in_which_secrets_are_looked_for_too_long_are_left_out_and_that_is_said(
+    monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    """Whatever ten pods log, their lines are handed over in time; what was found until then counts."""
+    masked: list[int] = []
+
+    def slow_mask(lines: list[str], secrets: list[str], *, limit: int) -> list[str]:
+        masked.append(sum(map(len, lines)))
+        time.sleep(0.6)
+        return mask(lines, secrets, limit=limit)
+
+    monkeypatch.setattr(logs, "mask", slow_mask)
+    monkeypatch.setattr(logs, "MOST_HANDING_SECONDS", 0.5)
+    lines = [f"1970-01-01T00:00:01Z {'x ' * (length // 2)}"] * max(2, 500_000 // length)
+    found, missing = await lines_of(Talking(lines), *[pod_of()] * 10)
+    assert found
+    assert len(masked) == 1
+    assert masked[0] <= logs.CHARACTERS_AT_ONCE + logs.LINE_LIMIT
+    assert missing == {"1": "the lines of 1 take longer than 0.5 s to read; the rest was not read"}
+
+
+@pytest.mark.parametrize("letters", [7, 11, 15])
+async def test_no_half_of_a_secret_is_left_where_an_endless_line_is_cut(monkeypatch: pytest.MonkeyPatch, letters: int) -> None:
+    """What stands before it is masked, too, and becomes short by that; the lines around it stay as they are."""
+    secret, stamp = "hunter22hunter22", "1970-01-01T00:00:01Z "
+    monkeypatch.setattr(logs, "LINE_LIMIT", 1_000)
+    digits = base64.b64encode((secret * 100).encode()).decode()[: 1_000 - len(stamp) - 2 - letters]
+    cluster = Talking([f"{stamp}first", f"{stamp}{digits} {secret}{'y' * 9_000}", f"{stamp}last"])
+    found, _ = await lines_of(cluster, pod_of(env=[{"name": "DB_PASSWORD", "value": secret}]))
+    assert [line["text"] for line in found] == ["first", "******** ********…", "last"]
+
+
+async def test_a_version_of_which_no_more_lines_are_wanted_is_not_read_on() -> None:
+    """Those of other versions are handed over all the same."""
+    cluster, found = Talking([f"1970-01-01T00:00:01Z {number}" for number in range(3)]), list[LogLine]()
+
+    def take(line: LogLine) -> bool:
+        found.append(line)
+        return line["version"] == "1"
+
+    await read(Target(cluster=cluster, workload="web"), {"1": [pod_of()], "2": [pod_of()]}, 0, take)
+    assert [(line["version"], line["text"]) for line in found] == [("1", "0"), ("2", "0"), ("2", "1"), ("2", "2")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from collections.abc import Iterable
 
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.outside_text import OutsideText, outside
+from blocks.secret_text import mask_text
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.verification.log_lines import MOST_KINDS, ErrorSearch, NewErrors, hash_of, judge_logs, kind_of
 
@@ -18,6 +20,14 @@ LINES = st.lists(
     st.builds("{} {} {}".format, st.sampled_from(["INFO", "ERROR"]), st.sampled_from(["disk full", "timeout", "lost"]), st.integers(0, 99)),
     max_size=20,
 )
+
+
+SECRETS = frozenset({"s3cr3t-token-abcdef", "postgres://u:passw0rd123@h/db", "hunter2hunter2", "AKIA1234567890ABCD"})
+
+
+def letters(number: int) -> str:
+    """Write a number as a word, so that lines are of different kinds."""
+    return "".join(chr(97 + int(digit)) for digit in str(number))
 
 
 def new_error_kinds(canary: Iterable[str], baseline: Iterable[str], *, pattern: str) -> list[tuple[str, int, OutsideText]]:
@@ -112,6 +122,48 @@ def test_a_line_that_is_made_to_take_long_ends_the_search_and_is_said(pattern: s
     assert judge_logs(search.found(), missing="", allowed=0, incomplete="warn")[0] is Outcome.ERROR
 
 
+@pytest.mark.parametrize(
+    "words", ["QUJD" * 16 + " ", "%2541\\u0041&#65; QUJDREVG 41:42 ", "a", "41 42 43 "], ids=["base64", "mixed", "plain", "hex"]
+)
+def test_whatever_error_lines_hold_their_search_ends_in_time_and_says_so(words: str) -> None:
+    """What looks for secrets in a line counts, too, and no length costs time."""
+    began, number = time.monotonic(), 0
+    search = ErrorSearch("ERROR", canary="1.1", baseline="1.0", clean=lambda text: mask_text(text, SECRETS), seconds=0.2)
+    while not search.take("1.1", f"ERROR {letters(number)} {words * (60_000 // len(words))}"):
+        number += 1
+        assert number < 5_000
+    assert time.monotonic() - began < 3
+    assert "the error lines of 1.1 take too long" in search.found().fault
+    assert judge_logs(search.found(), missing="", allowed=10_000, incomplete="warn")[0] is Outcome.ERROR
+
+
+def test_lines_of_one_kind_are_cleaned_once() -> None:
+    """A service that logs the same error often is searched in time; what is said of it has no secret."""
+    cleaned: list[str] = []
+
+    def clean(text: str) -> str:
+        cleaned.append(text)
+        return text.replace("hunter2hunter2", "********")
+
+    search = ErrorSearch("ERROR", canary="1.1", baseline="1.0", clean=clean)
+    for number in range(1_000):
+        search.take("1.1", f"ERROR login of hunter2hunter2 took {number} ms")
+    assert search.found().kinds == [("ERROR login of ******** took # ms", 1_000, "ERROR login of ******** took 0 ms")]
+    assert len(cleaned) == 1
+
+
+@pytest.mark.parametrize("length", range(3_900, 4_000, 9))
+def test_no_half_of_a_secret_is_left_where_a_long_line_is_cut(length: int) -> None:
+    """Even if what stands before it becomes short, as digits in which a secret is."""
+    secret = "correct-horse-battery-staple"
+    digits = base64.b64encode((secret * 200).encode()).decode()[:length]
+    search = ErrorSearch("ERROR", canary="1.1", baseline="1.0", clean=lambda text: mask_text(text, frozenset({secret})))
+    search.take("1.1", f"ERROR {digits} {secret} {'y' * 5_000}")
+    ((kind, _, example),) = search.found().kinds
+    assert example.startswith("ERROR ********")
+    assert "correct-" not in kind + example
+
+
 def test_lines_of_other_versions_do_not_count() -> None:
     """Neither as the canary's nor as known."""
     search = ErrorSearch(PATTERN, canary="1.1", baseline="1.0")
@@ -131,7 +183,7 @@ def test_more_kinds_than_can_be_kept_are_said() -> None:
     """A pattern that matches everything is not an error pattern."""
     search = ErrorSearch("x", canary="1.1", baseline=None)
     for number in range(MOST_KINDS + 1):
-        search.take("1.1", "x" + "".join(chr(97 + int(digit)) for digit in str(number)))
+        search.take("1.1", "x" + letters(number))
     assert "more than 10,000 kinds" in search.found().fault
 
 
@@ -170,7 +222,7 @@ def test_what_the_baseline_logged_before_it_was_retired_is_known_later() -> None
 
 def test_all_kinds_of_a_baseline_are_known_later_however_many() -> None:
     """They are kept as hashes; cut to some hundreds, its rarer kinds counted as new where its pods were gone."""
-    words = ["".join(chr(97 + int(digit)) for digit in str(number)) for number in range(3_000)]
+    words = [letters(number) for number in range(3_000)]
     before = ErrorSearch("ERROR", canary="1.1", baseline="1.0")
     for word in words:
         before.take("1.0", f"ERROR {word}")
@@ -217,6 +269,6 @@ def test_a_baseline_whose_log_takes_too_long_or_has_too_many_kinds_fails_no_cana
     assert "takes too long" in slow.found().in_part
     many = ErrorSearch("x", canary="1.1", baseline="1.0")
     for number in range(MOST_KINDS + 1):
-        many.take("1.0", "x" + "".join(chr(97 + int(digit)) for digit in str(number)))
+        many.take("1.0", "x" + letters(number))
     assert (many.found().fault, len(many.found().known)) == ("", MOST_KINDS)
     assert many.found().in_part
