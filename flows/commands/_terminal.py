@@ -34,9 +34,9 @@ def add_requester(parser: argparse.ArgumentParser, *, help: str) -> None:  # noq
     parser.add_argument("--as", dest="requester", default=getpass.getuser(), metavar="NAME", help=help)
 
 
-def add_environment(parser: argparse.ArgumentParser, *, help: str) -> None:  # noqa: A002 - as argparse calls it
+def add_environment(parser: argparse.ArgumentParser, *, help: str, default: str | None = "production") -> None:  # noqa: A002 - as argparse calls it
     """Describe the option that names an environment; the plan, which the flow reads, says which there are."""
-    parser.add_argument("--environment", type=_environment, default="production", metavar="NAME", help=help)
+    parser.add_argument("--environment", type=_environment, default=default, metavar="NAME", help=help)
 
 
 def add_span(parser: argparse.ArgumentParser, *, what: str) -> None:
