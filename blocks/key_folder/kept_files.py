@@ -10,7 +10,8 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -84,13 +85,33 @@ def read_kept(folder: str, name: str, *, what: str) -> dict[str, Any] | None:
         NotKept: The file was changed or moved, or is of another key; what is written there replaces it.
         Refused: The file is unsafe, or cannot be read.
     """
-    path = kept_path(folder, name)
+    return _read(kept_path(folder, name), f"{folder}/{name}", _cipher, what=what)
+
+
+def read_all_kept(folder: str, names: Iterable[str], *, what: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read many values with one look at the key; those that are not there, or cannot be read, are left out.
+
+    Args:
+        folder: Which kind it is.
+        names: What they are about.
+        what: What they are for.
+    """
+    begin, cipher = kept_path(folder, "any").parent, cache(_cipher)
+    for name in names:
+        found = None
+        with contextlib.suppress(Refused):
+            found = _read(begin / f"{name.replace('/', '_')}{SUFFIX}", f"{folder}/{name}", cipher, what=what)
+        if found is not None:
+            yield name, found
+
+
+def _read(path: Path, name: str, cipher: Callable[[], Fernet], *, what: str) -> dict[str, Any] | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
         with os.fdopen(descriptor, "rb") as file:
             expect_safe(path, os.fstat(descriptor))
-            found = json.loads(_cipher().decrypt(file.read(MAX_BYTES)))
-        if found["name"] != f"{folder}/{name}":
+            found = json.loads(cipher().decrypt(file.read(MAX_BYTES)))
+        if found["name"] != name:
             raise NotKept(f"{path}, {what}, was moved there: it is that of {found['name']}")
         return dict(found["value"])
     except FileNotFoundError:

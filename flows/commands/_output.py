@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import json
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, TextIO
 
 WIDTH = 150
+CELL = 32_000  # spreadsheets take no longer one
+FORMULA = ("=", "+", "-", "@")
 CLEAR = "\r\033[K"
 KINDS = {"opened": "▶", "effect": "→", "gate": "⏸", "rollback": "↩", "refused": "✗", "approval": "✓", "closed": "■"}
 OUTCOMES = {
@@ -149,6 +153,32 @@ def print_json(value: Mapping[str, Any]) -> None:
     It is ASCII, so that no control character of a run's name or of a message reaches the terminal.
     """
     _write(json.dumps(value, indent=2, default=_as_text).replace("\x7f", "\\u007f"))
+
+
+def print_csv(rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print rows of the same fields as CSV (RFC 4180), with a header; lists are written with spaces, nothing as an empty cell.
+
+    No cell begins a formula when a spreadsheet opens the file: what people wrote may begin with `=`.
+    """
+    text = io.StringIO()
+    writer: Any = None
+    for row in rows:
+        if writer is None:
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(row)
+        writer.writerow(map(_cell, row.values()))
+    _write(text.getvalue(), end="")
+
+
+def _cell(value: object) -> str | float:
+    from blocks.outside_text import outside
+
+    if isinstance(value, bool) or value is None:
+        return "" if value is None else str(value).lower()
+    if isinstance(value, int | float):
+        return value
+    found = outside(" ".join(map(str, value)) if isinstance(value, list) else _as_text(value), limit=CELL)
+    return f"'{found}" if found.startswith(FORMULA) else found
 
 
 def _as_text(value: object) -> str:

@@ -34,9 +34,16 @@ def add_requester(parser: argparse.ArgumentParser, *, help: str) -> None:  # noq
     parser.add_argument("--as", dest="requester", default=getpass.getuser(), metavar="NAME", help=help)
 
 
-def add_environment(parser: argparse.ArgumentParser, *, help: str) -> None:  # noqa: A002 - as argparse calls it
+def add_environment(parser: argparse.ArgumentParser, *, help: str, default: str | None = "production") -> None:  # noqa: A002 - as argparse calls it
     """Describe the option that names an environment; the plan, which the flow reads, says which there are."""
-    parser.add_argument("--environment", type=_environment, default="production", metavar="NAME", help=help)
+    parser.add_argument("--environment", type=_environment, default=default, metavar="NAME", help=help)
+
+
+def add_span(parser: argparse.ArgumentParser, *, what: str) -> None:
+    """Describe the options that name a span of time in the past."""
+    when = "`30d`, `12h` or `4w` ago, a day or an ISO time (UTC)"
+    parser.add_argument("--since", metavar="WHEN", help=f"only {what} from then on: {when}")
+    parser.add_argument("--until", metavar="WHEN", help=f"only {what} before: likewise (default: now)")
 
 
 def _environment(text: str) -> str:
@@ -59,15 +66,40 @@ def on_server(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, 
         arguments: With `home`.
         work: Takes the client and the arguments, gives the exit code.
     """
-    import asyncio
-
     enter(arguments)
-    from blocks.errors import BadInput, Refused, ShipwayError
     from tasks.lifecycle.server import server
 
     async def reach() -> int:
         async with server() as client:
             return await work(client, arguments)
+
+    return _ending(reach)
+
+
+def without_server(arguments: argparse.Namespace, work: Callable[..., Coroutine[Any, Any, int]]) -> int:
+    """Do work on the storage of records, which needs no server to run; our errors become a line and an exit code.
+
+    Args:
+        arguments: With `home`.
+        work: Takes the arguments, gives the exit code.
+    """
+    from blocks.errors import BadInput
+
+    is_known = enter(arguments)
+
+    async def reach() -> int:
+        if not is_known:
+            fix = "Name it with --home, start a server with `shipway up`, or set PREFECT_API_URL to yours."
+            raise BadInput("there is no home directory, and no server is configured", field="--home", fix=fix)
+        return await work(arguments)
+
+    return _ending(reach)
+
+
+def _ending(reach: Callable[[], Coroutine[Any, Any, int]]) -> int:
+    import asyncio
+
+    from blocks.errors import BadInput, Refused, ShipwayError
 
     try:
         return asyncio.run(reach())

@@ -1,34 +1,39 @@
-"""`shipway history`: past releases and how they ended: the API's labels find the runs, their records say what became of them."""
+"""`shipway history`: past releases and rollbacks by their records, with filters, for people, programs and spreadsheets."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from prefect.client.orchestration import PrefectClient
-    from prefect.client.schemas.objects import FlowRun
 
-    from tasks.record.unlisted import Unlisted
+    from tasks.record.past import Past, Row
+    from tasks.rules.metrics.wanted import Wanted
 
 HELP = "List past releases and rollbacks with their outcome and duration, and the success rate."
-SHOWN = ("shipway:release", "shipway:rollback", "shipway:production", "shipway:staging")
-NAME_WIDTH = 34
-LISTED = 5
-UNKNOWN = ("no record", "record broken")  # of these it is not known how they ended
+OUTCOMES = (
+    "deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "open", "no_record", "record_broken",
+)  # fmt: skip
+NOT_COUNTED = {"open", "refused", "skipped", "no_record", "record_broken"}
+MOST, NAME_WIDTH, LISTED = 10_000, 34, 5
+SECONDS = ("total_seconds", "work_seconds", "people_seconds", "window_seconds", "lock_seconds")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("--service", metavar="NAME", help="only this service")
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="how many runs (default: 20, at most 200)")
-    _output.add_json(parser)
+    parser.add_argument("--service", default="", metavar="NAME", help="only this service")
+    _terminal.add_environment(parser, help="only what was to change it: production, production/NAME or staging", default=None)
+    parser.add_argument("--outcome", choices=OUTCOMES, default="", help="only what ended so")
+    parser.add_argument("--kind", choices=("planned", "fix"), help="only releases that were asked for as that")
+    parser.add_argument("--who", default="", metavar="NAME", help="only what this person asked for")
+    _terminal.add_span(parser, what="what was asked for")
+    parser.add_argument("--limit", type=int, default=20, metavar="N", help=f"how many runs (default: 20, at most {MOST:,})")
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--csv", action="store_true", help="print CSV, for spreadsheets")
+    _output.add_json(either)
     _terminal.add_home(parser)
 
 
@@ -39,101 +44,103 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0, or 2 without a server.
+        0, 1 if the storage does not answer, 2 without a server or if the span is wrong, 4 if the storage cannot be used.
     """
     return _terminal.on_server(arguments, _history)
 
 
 async def _history(client: PrefectClient, arguments: argparse.Namespace) -> int:
-    from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterTags
-    from prefect.client.schemas.sorting import FlowRunSort
+    from tasks.record.past import past_of
+    from tasks.record.storage import default_storage
 
-    wanted = {"all_": [f"service:{arguments.service}"]} if arguments.service else {}
-    chosen = FlowRunFilter(tags=FlowRunFilterTags(any_=list(SHOWN), **wanted))
-    limit = min(max(arguments.limit, 1), 200)
-    runs = await client.read_flow_runs(flow_run_filter=chosen, sort=FlowRunSort.START_TIME_DESC, limit=limit)
-    outcomes = dict(zip((found.id for found in runs), await asyncio.gather(*map(_outcome, runs)), strict=True))
-    not_begun = {"open", "refused", "skipped", *UNKNOWN}
-    ended = [found for found in runs if "shipway:release" in found.tags and outcomes[found.id] not in not_begun]
-    unknown = sum(outcomes[found.id] in UNKNOWN for found in runs if "shipway:release" in found.tags)
-    good = sum(outcomes[found.id] == "deployed" for found in ended)
-    unlisted = await _unlisted(runs, service=arguments.service or "", is_all=len(runs) < limit)
+    wanted, limit = _wanted(arguments), min(max(arguments.limit, 1), MOST)
+    past = await past_of(client, await default_storage(), wanted, limit=limit)
     if arguments.json:
         _output.print_json(
             {
-                "runs": [_facts(found, outcomes[found.id]) for found in runs],
-                "releases": {"started": len(ended), "deployed": good, "unknown": unknown},
-                "unlisted": [asdict(one) for one in unlisted],
+                "runs": [_facts(row) for row in past.rows],
+                "releases": _counts(past.rows),
+                "more": past.more,
+                "verified": past.verified,
+                "broken": past.broken,
             }
         )
-        return _terminal.DONE
-    _show(runs, outcomes, ended=len(ended), good=good, unknown=unknown)
-    _show_unlisted(unlisted)
+    elif arguments.csv:
+        _output.print_csv(_facts(row) for row in past.rows)
+    else:
+        _show(past, limit=limit, with_rate=not wanted.outcome)
     return _terminal.DONE
 
 
-def _show(runs: list[FlowRun], outcomes: dict[UUID, str], *, ended: int, good: int, unknown: int) -> None:
-    _terminal.show(f"{'started (UTC)':<20} {'run':<9} {'name':<{NAME_WIDTH}} {'outcome':<15} {'took':>9} {'running':>10}")
-    for found in runs:
-        _terminal.show(_line(found, outcomes[found.id]))
-    if ended:
-        _terminal.show(
-            f"{good} of {ended} releases that were not refused were deployed ({good / ended:.0%}). Details: `shipway report RUN`"
-        )
-    if unknown:
-        _terminal.show(f"{unknown} releases whose record is missing or cannot be trusted are left out of that")
+def _wanted(arguments: argparse.Namespace) -> Wanted:
+    from tasks.lifecycle.clock import now
+    from tasks.rules.metrics.span import read_span
+    from tasks.rules.metrics.wanted import Wanted
+
+    since, until = read_span(arguments.since, arguments.until, now())
+    return Wanted(
+        service=arguments.service, environment=arguments.environment or "", outcome=arguments.outcome, kind=arguments.kind,
+        who=arguments.who, since=since, until=until if arguments.until else None,
+    )  # fmt: skip
 
 
-def _show_unlisted(unlisted: list[Unlisted]) -> None:
-    if unlisted:
-        named = ", ".join(f"{one.run} ({one.flow}: {one.outcome})" for one in unlisted[:LISTED]) + (" …" if len(unlisted) > LISTED else "")
-        what = f"{len(unlisted)} runs ended that the server does not list: they were deleted, or lost their tags"
-        _terminal.show(f"{what}. Find out by whom: {named}")
+def _counts(rows: list[Row]) -> dict[str, int]:
+    """Count what the success rate is made of; how a release without a record that can be trusted ended is not known."""
+    outcomes = [row.outcome for row in rows if row.flow == "release"]
+    unknown = sum(one in {"no_record", "record_broken"} for one in outcomes)
+    return {"started": sum(one not in NOT_COUNTED for one in outcomes), "deployed": outcomes.count("deployed"), "unknown": unknown}
 
 
-async def _unlisted(runs: list[FlowRun], *, service: str, is_all: bool) -> list[Unlisted]:
-    """Find what ended in the time of this list and is not in it."""
-    from tasks.record.storage import default_storage
-    from tasks.record.unlisted import find_unlisted
-
-    since = min((found.start_time for found in runs if found.start_time), default=None)
-    listed = {str(found.id) for found in runs}
-    return await find_unlisted(await default_storage(), listed=listed, since=None if is_all else since, service=service)
-
-
-def _facts(found: FlowRun, outcome: str) -> dict[str, Any]:
+def _facts(row: Row) -> dict[str, Any]:
+    facts, took = row.facts, row.facts.took if row.facts else None
     return {
-        "id": str(found.id),
-        "name": found.name,
-        "outcome": outcome,
-        "state": found.state_name,
-        "started": found.start_time,
-        "ended": found.end_time,
-        "took_seconds": _took(found),
-        "running_seconds": found.total_run_time.total_seconds(),
-    }
+        "id": row.run, "flow": row.flow, "service": row.service, "version": row.version, "outcome": row.outcome,
+        "requester": facts.requester if facts else None, "kind": facts.kind if facts and facts.is_release else None,
+        "because_of": (facts.because_of or None) if facts else None,
+        "opened": row.opened, "ended": facts.ended if facts else None,
+        **{name: getattr(took, name) if took else None for name in SECONDS},
+        "environments": [place.name for place in facts.places] if facts else [],
+        "listed": row.listed, "why": facts.why if facts else None,
+    }  # fmt: skip
 
 
-def _took(found: FlowRun) -> float | None:
-    return (found.end_time - found.start_time).total_seconds() if found.end_time and found.start_time else None
+def _show(past: Past, *, limit: int, with_rate: bool) -> None:
+    rows, counts = past.rows, _counts(past.rows)
+    _terminal.show(f"{'asked for (UTC)':<17} {'run':<9} {'flow':<11} {'what':<{NAME_WIDTH}} {'outcome':<15} {'took':>12} {'work':>12}  who")
+    for row in rows:
+        _terminal.show(_line(row))
+    good, started = counts["deployed"], counts["started"]
+    if started and with_rate:
+        rate = f"{good} of {started} releases that were not refused were deployed ({good / started:.0%})"
+        _terminal.show(f"{rate}. Details: `shipway why RUN`, `shipway report RUN`")
+    if counts["unknown"]:
+        _terminal.show(f"{counts['unknown']} releases whose record is missing or cannot be trusted are left out of that")
+    if past.broken:
+        _terminal.show(f"{len(past.broken)} more records cannot be trusted. Find out who changed them: {_named(past.broken)}")
+    gone = [f"{row.run} ({row.flow}: {row.outcome})" for row in rows if not row.listed]
+    if gone:
+        _terminal.show(
+            f"The server does not list {len(gone)} of these: they were deleted, or lost their tags. Find out by whom: {_named(gone)}"
+        )
+    if past.more:
+        _terminal.show(f"There are older ones than these {limit}: --limit N, --since and --until")
 
 
-def _line(found: FlowRun, outcome: str) -> str:
-    started = f"{found.start_time:%Y-%m-%d %H:%M:%S}" if found.start_time else "-"
-    took = "-" if (seconds := _took(found)) is None else f"{seconds:.1f} s"
-    name = _output.cut(found.name, width=NAME_WIDTH)
-    running = f"{found.total_run_time.total_seconds():.1f} s"
-    return f"{started:<20} {str(found.id)[:8]:<9} {name:<{NAME_WIDTH}} {outcome:<15} {took:>9} {running:>10}"
+def _named(found: list[str]) -> str:
+    return ", ".join(found[:LISTED]) + (" …" if len(found) > LISTED else "")
 
 
-async def _outcome(found: FlowRun) -> str:
-    """Read from its record how a run ended: whoever holds the API's password can write any tag on it."""
-    from tasks.record.reading import read_record
-    from tasks.record.storage import default_storage
-    from tasks.rules.record.entries import outcome_of
+def _line(row: Row) -> str:
+    from tasks.rules.record.axis import duration
 
-    reading = await read_record(await default_storage(), str(found.id))
-    if reading.faults:
-        return "record broken"
-    claimed = any(tag.startswith("outcome:") for tag in found.tags)
-    return outcome_of(reading.entries) if reading.entries or not claimed else "no record"
+    took = row.facts.took if row.facts else None
+    asked = f"{row.opened:%Y-%m-%d %H:%M}" if row.opened else "-"
+    total, work = (duration(seconds) if seconds is not None and row.outcome != "open" else "-" for seconds in _seconds(took))
+    what = _output.cut(f"{row.service} {row.version}".strip() or "-", width=NAME_WIDTH)
+    who = row.facts.requester if row.facts else "-"
+    outcome = row.outcome.replace("_", " ")
+    return f"{asked:<17} {row.run[:8]:<9} {row.flow:<11} {what:<{NAME_WIDTH}} {outcome:<15} {total:>12} {work:>12}  {who}"
+
+
+def _seconds(took: Any) -> tuple[float | None, float | None]:
+    return (took.total_seconds, took.work_seconds) if took else (None, None)

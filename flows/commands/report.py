@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -54,11 +53,12 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _report(arguments: argparse.Namespace) -> int:
+    from flows.commands._records import locate
     from tasks.record.page import render_page
     from tasks.record.reading import folder_of, read_record
     from tasks.rules.record.entries import outcome_of
 
-    storage, release_id = await _locate(arguments)
+    storage, release_id = await locate(arguments.run, folder=arguments.storage)
     reading = await read_record(storage, release_id)
     problems = await _problems(storage, release_id, reading)
     output = _lies_at(arguments.output or _beside(storage, release_id))
@@ -98,58 +98,6 @@ def _print(facts: dict[str, Any]) -> None:
         _terminal.show(f"         - {problem}")
     if facts["unchecked"]:
         _terminal.show(f"seals    {facts['unchecked']}")
-
-
-async def _locate(arguments: argparse.Namespace) -> tuple[Any, str]:
-    """Find the storage that holds the record, and the release's full id: by id in this machine's folder, else by the server."""
-    from blocks.errors import BadInput
-
-    home = arguments.storage or _home_storage()
-    if name := _in_folder(home, arguments.run):
-        return home, name
-    if arguments.storage is None and (found := await _on_server(home, arguments.run)):
-        return found
-    fix = "Use an id from `shipway history`, or a run's name or a service while the server runs."
-    raise BadInput(f"there is no record of {arguments.run} in {home}", field="RUN", fix=fix)
-
-
-def _in_folder(home: Path, words: str) -> str | None:
-    from blocks.errors import BadInput
-
-    found = _releases_in(home / "records")
-    matching = [words] if words in found else [name for name in found if words and name.startswith(words)]
-    if len(matching) > 1:
-        fix = f"Give more of the id: {', '.join(matching[:5])}."
-        raise BadInput(f"{len(matching)} releases begin with {words}", field="RUN", fix=fix)
-    return matching[0] if matching else None
-
-
-async def _on_server(home: Path, words: str) -> tuple[Any, str] | None:
-    """Ask the server which run is meant, and look for its record in the folder and in Prefect's storage."""
-    from blocks.errors import BadInput
-    from tasks.lifecycle.find_run import find_run
-    from tasks.lifecycle.server import server
-    from tasks.record.reading import read_record
-    from tasks.record.storage import default_storage
-
-    try:
-        async with server() as client:
-            name = str((await find_run(client, words)).id)
-    except BadInput:  # no server, or it no longer has the run
-        name = words
-    if name in _releases_in(home / "records"):
-        return home, name
-    block = await default_storage()
-    reading = await read_record(block, name)
-    return (block, name) if reading.entries or reading.problems else None
-
-
-def _home_storage() -> Path:
-    return Path(os.environ.get("SHIPWAY_HOME") or "~/.shipway").expanduser() / "storage"
-
-
-def _releases_in(records: Path) -> list[str]:
-    return sorted(path.name for path in records.iterdir() if path.is_dir()) if records.is_dir() else []
 
 
 async def _problems(storage: Any, release_id: str, reading: Reading) -> list[str]:

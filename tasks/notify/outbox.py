@@ -90,6 +90,11 @@ def undelivered() -> list[Message]:
     return [one for one in _all().values() if any(delivery.delivered is None for delivery in one.deliveries.values())]
 
 
+def messages_of(run: str) -> list[Message]:
+    """List the messages about a run that are still kept, in order of time."""
+    return sorted((one for one in _all().values() if one.run == run), key=lambda one: (one.at, one.key))
+
+
 async def send(receiver: str, content: Content) -> None:
     """Send a message to one receiver, which acknowledges it; in a process of its own, as what it answers has no bounds.
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from blocks.errors import Refused, Tampered, Temporary
 from blocks.key_folder.heads import KeyFolderFault, known_heads, read_head
-from blocks.key_folder.kept_files import read_kept
+from blocks.key_folder.kept_files import read_all_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
 from tasks.record.objects import Folder, objects_of
@@ -99,11 +99,10 @@ async def _read(storage: Any, run: str, found: Found) -> None:
 def _kept(runs: Iterable[str]) -> dict[str, Facts | None]:
     """Read what is kept and still the end of its record; a head that was removed as it is old takes nothing away."""
     found: dict[str, Facts | None] = {}
-    for run in runs:
-        with suppress(Refused, Tampered, Temporary, KeyError, ValueError):
-            kept = read_kept(FOLDER, run, what=WHAT)
-            head = read_head(run) if kept else None
-            if kept and (head is None or head.hash == kept["head"]):
+    for run, kept in read_all_kept(FOLDER, runs, what=WHAT):
+        with suppress(Tampered, Temporary, KeyError, ValueError):
+            head = read_head(run)
+            if head is None or head.hash == kept["head"]:
                 found[run] = Facts.load(kept["facts"]) if kept["facts"] is not None else None
     return found
 

@@ -6,10 +6,11 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from tasks.rules.notify.facts import Fact
 from tasks.rules.record.durations import Durations
 from tasks.rules.record.entries import ReleaseOutcome
 
-FORMAT: Literal[1] = 1  # facts of another format are read from the record again
+FORMAT: Literal[2] = 2  # facts of another format are read from the record again
 Kind = Literal["planned", "fix"]
 Count = Annotated[int, Field(ge=0)]
 
@@ -76,11 +77,12 @@ class Facts(BaseModel):
         changes: The commits that it brought, at most 500; empty for the first deployment of a service, whose change log is its history.
         first: Whether it was that.
         cut: Whether there were more commits.
+        alerts: What people were told of it: at its gates, and at its end; the most urgent first.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     run: str
     flow: str
     service: str
@@ -101,6 +103,7 @@ class Facts(BaseModel):
     changes: tuple[Change, ...] = ()
     first: bool = False
     cut: bool = False
+    alerts: tuple[Fact, ...] = ()
 
     @property
     def took(self) -> Durations:
@@ -133,3 +136,15 @@ class Facts(BaseModel):
 def is_in(environment: str, wanted: str) -> bool:
     """Say if an environment is the wanted one, or a target of it; every one is in ""."""
     return not wanted or environment == wanted or environment.startswith(f"{wanted}/")
+
+
+def aims_at(facts: Facts, environment: str) -> bool:
+    """Say if a run is about an environment: each release that would go there; of a target, and rollbacks, what acted in it.
+
+    Args:
+        facts: The run.
+        environment: `production`, `production/eu`, `staging`; "" for any.
+    """
+    section, _, target = environment.partition("/")
+    acted = bool(facts.in_environment(environment))
+    return not environment or (acted if facts.flow == "rollback" else facts.flow in {"release", section} and (acted or not target))

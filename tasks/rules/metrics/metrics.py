@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.rules.metrics.deployments import Deployment, deployments_in
-from tasks.rules.metrics.facts import Facts
+from tasks.rules.metrics.facts import Facts, aims_at
 from tasks.rules.metrics.numbers import Ratio, Spread
+from tasks.rules.notify.facts import in_order
 from tasks.rules.record.entries import ReleaseOutcome
 
 FINISHED: tuple[ReleaseOutcome, ...] = ("deployed", "partly_deployed", "rolled_back", "failed", "cancelled")
@@ -137,28 +138,34 @@ class Metrics:
 
     Fields:
         selection: What was measured; `since` is the first end of a release if none was given.
+        begin: When the first record that is known was opened, of whatever service; None without one.
         outcomes: How many releases ended how.
         success: Success rate = deployed / all that finished (`FINISHED`).
         took: Durations.
         deployments: Deployment count: releases that gave their version requests in the environment, and have ended.
-        per_day: Deployment frequency = deployments / days of the span; None for a span without length.
+        days: How much of the span the records cover.
+        per_day: Deployment frequency = deployments / those days; None for none, or if no release of the selection is known at any time.
         failures: Change fail rate and recovery.
         lead_time: Lead time for changes.
         rework: Rework rate = deployments that were asked for as a fix / deployments.
         afterwards: Health and errors.
+        alerts: Alerts by kind: of how many runs, rollbacks on demand among them, people were told each fact.
         left_out: What is not counted.
     """
 
     selection: Selection
+    begin: datetime | None
     outcomes: dict[str, int]
     success: Ratio
     took: Took
     deployments: int
+    days: float
     per_day: float | None
     failures: Failures
     lead_time: LeadTime
     rework: Ratio
     afterwards: Afterwards
+    alerts: dict[str, int]
     left_out: LeftOut
 
 
@@ -176,37 +183,40 @@ def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0) ->
     all_known = list(facts)
     known = [one for one in all_known if not selection.service or one.service in {selection.service, ""}]
     named = [one for one in known if one.service == selection.service or not selection.service]
-    releases = [one for one in named if _counts(one, selection)]
+    releases = [one for one in named if one.is_release and aims_at(one, selection.environment)]
     ended = sorted((one for one in releases if selection.spans(one)), key=lambda one: one.run)
     made = deployments_in(all_known, selection.environment)  # of all services: a fix in one may say that it is made because of another's
     deployments = [one for one in made if not selection.service or one.facts.service == selection.service]
     own = [one for one in deployments if selection.spans(one.facts)]
     outcomes = Counter(str(one.outcome) for one in ended)
     since = selection.since or min((one.ended for one in ended if one.ended), default=None)
-    days = (selection.until - since).total_seconds() / DAY_SECONDS if since else 0.0
+    begin = min((one.opened for one in all_known), default=None)
+    days = max(0.0, (selection.until - max(since, begin)).total_seconds()) / DAY_SECONDS if since and begin else 0.0
     left = LeftOut(
         open=sum(map(selection.pending, releases)), refused=outcomes["refused"], skipped=outcomes["skipped"],
         unnamed=sum(selection.spans(one) for one in known if not one.service) if selection.service else 0, broken=broken,
     )  # fmt: skip
     return Metrics(
         selection=Selection(selection.service, selection.environment, since, selection.until),
+        begin=begin,
         outcomes=dict(sorted(outcomes.items())),
         success=Ratio(outcomes["deployed"], sum(outcomes[name] for name in FINISHED)),
         took=_took([one for one in ended if one.outcome == "deployed"]),
         deployments=len(own),
-        per_day=len(own) / days if days > 0 else None,
+        days=days,
+        per_day=len(own) / days if days > 0 and releases else None,
         failures=_failures(own),
         lead_time=_lead_time(deployments, selection),
         rework=Ratio(sum(one.facts.kind == "fix" for one in own), len(own)),
         afterwards=_afterwards([one for one in own if one.facts.outcome == "deployed"]),
+        alerts=_alerts([one for one in named if selection.spans(one) and aims_at(one, selection.environment)]),
         left_out=left,
     )
 
 
-def _counts(facts: Facts, selection: Selection) -> bool:
-    """Say if a run is a release of the selection's environment: of production all that would go there, of a target what acted in it."""
-    section, _, target = selection.environment.partition("/")
-    return facts.flow in {"release", section} and (not target or bool(facts.in_environment(selection.environment)))
+def _alerts(ended: Sequence[Facts]) -> dict[str, int]:
+    found = Counter(fact for one in ended for fact in one.alerts)
+    return {fact: found[fact] for fact in in_order(found)}
 
 
 def _took(deployed: Sequence[Facts]) -> Took:

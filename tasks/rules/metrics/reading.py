@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tasks.rules.metrics.facts import Change, Facts, Place
+from tasks.rules.notify.facts import Fact, in_order
+from tasks.rules.notify.facts import facts_of as told_by
 from tasks.rules.record.durations import durations
 from tasks.rules.record.entries import Entry, moment, outcome_of, select
 from tasks.rules.record.view import POST_DEPLOY
@@ -14,6 +16,8 @@ from tasks.rules.record.view import POST_DEPLOY
 HASH_CHARACTERS = 12
 BRINGS = {"shift", "promote"}
 LEAVES = {"abort", "redeploy"}  # the choices of a rollback that take a version away
+ASKS = "question 1"  # the entry of a gate with which people are asked first
+UNTOLD = {"open", "skipped"}
 BAD_VERSION = "bad version"  # the entry of a rollback on demand that says which version it leaves
 
 
@@ -43,7 +47,16 @@ def facts_of(run: str, entries: Sequence[Entry]) -> Facts | None:
         lock_seconds=took.lock_seconds, kind="fix" if opened.evidence.get("kind") == "fix" else "planned",
         because_of=_text(opened.evidence, "because_of"), failed=moment(decided) if decided else None, places=_places(whole),
         changes=() if log is None or first else _changes(log), first=first, cut=log is not None and log.evidence.get("more") is True,
+        alerts=_alerts(whole, flow=flow),
     )  # fmt: skip
+
+
+def _alerts(entries: Sequence[Entry], *, flow: str) -> tuple[Fact, ...]:
+    """Name what people were told: that it waits for them, and its end with its causes."""
+    asked: list[Fact] = ["approval_waiting"] if any(entry.name == ASKS for entry in select(entries, kind="gate")) else []
+    outcome = outcome_of(list(entries))
+    ended = () if outcome in UNTOLD else told_by(outcome, entries, is_rollback=flow == "rollback")
+    return in_order([*asked, *ended])
 
 
 def _service(entries: Sequence[Entry]) -> str:

@@ -147,7 +147,7 @@ def result_of(entry: Entry) -> str:
 
 def _given(opened: Entry | None) -> dict[str, Any]:
     """Give what the opening entry says; a parameter that was left empty says nothing."""
-    return {name: value for name, value in opened.evidence.items() if value not in {None, ""}} if opened else {}
+    return {name: value for name, value in opened.evidence.items() if value not in (None, "")} if opened else {}
 
 
 def _rolled_back(entries: list[Entry]) -> dict[str, Any]:

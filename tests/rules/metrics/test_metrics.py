@@ -47,8 +47,27 @@ def test_of_nothing_no_rate_is_known() -> None:
     assert [one.value for one in ratios] == [None] * 5
     spreads = (found.took.total, found.took.people, found.failures.recovery, found.lead_time.changes)
     assert set(spreads) == {Spread(0, None, None)}
-    assert found.per_day == 0
+    assert found.per_day is None
+    assert measured(released("r1", 0), days=(5, 10)).per_day == 0
     assert measure([], Selection("", "production", None, MONDAY)).per_day is None
+
+
+def test_a_span_that_began_before_the_records_is_not_taken_for_a_time_without_deployments() -> None:
+    """Ten days of which the records know two have a deployment a day by those two, of whichever service they are."""
+    found = measured(released("r1", 8 * DAY, service="mail"), released("r2", 9 * DAY))
+    assert (found.days, found.per_day) == (2, 0.5)
+
+
+def test_alerts_are_counted_by_kind_and_by_what_the_records_say() -> None:
+    """Each fact once a run; a rollback on demand of the environment is one of them, and what ended outside the span is not."""
+    watched = Writer("w", "release", DAY).say(DAY, "review", service="shop").say(DAY, "health", where="production", outcome="failed")
+    failed = watched.say(DAY + 1, "closed", outcome="failed").facts()
+    early = released("early", -DAY, outcome="rolled_back")
+    other = rolled_back("r", 3 * DAY, bad="1.0", where="staging")
+    facts = [failed, released("a", 2 * DAY), rolled_back("b", 3 * DAY, bad="1.0"), released("c", 4 * DAY, outcome="open"), early, other]
+    assert measured(*facts).alerts == {
+        "deployment_failed": 1, "health_check_failed": 1, "rolled_back": 1, "deployed": 1, "approval_waiting": 1,
+    }  # fmt: skip
 
 
 def test_a_broken_record_is_said_and_counts_as_nothing() -> None:

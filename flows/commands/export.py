@@ -1,0 +1,111 @@
+"""`shipway export`: a folder for an incident review, with the record and all that belongs to it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flows.commands import _output, _terminal
+
+if TYPE_CHECKING:
+    from flows.commands._export import Export
+
+HELP = "Write a folder for an incident review: record, page, checks, data docs, changes, messages, logs, and their hashes."
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("run", metavar="RUN", help="the run: its id or the beginning of it, its name, or its service")
+    parser.add_argument("--output", metavar="FOLDER", type=Path, help="a folder that is new or empty (default: shipway-RUN here)")
+    parser.add_argument("--storage", metavar="FOLDER", type=Path, help="the folder that contains `records` (default: the storage in use)")
+    _output.add_json(parser)
+    _terminal.add_home(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write the folder.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0, 1 if it was written and something is missing or the record is broken, 2 without a record or if the folder is not empty.
+    """
+    from blocks.errors import ShipwayError
+
+    _terminal.enter(arguments)
+    try:
+        return asyncio.run(_export(arguments))
+    except ShipwayError as error:
+        _terminal.show(error, error=True)
+        return _terminal.BAD_INPUT
+
+
+async def _export(arguments: argparse.Namespace) -> int:
+    from flows.commands._export import SUMS, gather
+    from flows.commands._records import locate
+    from tasks.record.reading import read_record
+
+    storage, name = await locate(arguments.run, folder=arguments.storage)
+    output = (arguments.output or Path(f"shipway-{name[:8]}")).expanduser()
+    _expect_free(output)
+    reading = await read_record(storage, name)
+    export = await gather(storage, name, reading)
+    _write(export, output)
+    problems = reading.problems
+    if arguments.json:
+        files = [{"path": path, "bytes": len(content), "sha256": _hash(content)} for path, content in sorted(export.files.items())]
+        _output.print_json({"run": name, "folder": output.absolute(), "files": files, "missing": export.missing, "problems": problems})
+    else:
+        _terminal.show(f"{output}: {len(export.files)} files of run {name}; `sha256sum -c {SUMS}` there checks them")
+        for line in export.missing:
+            _terminal.show(f"not in it: {line}")
+        for line in problems:
+            _terminal.show(f"the record is BROKEN: {line}")
+    return _terminal.UNEXPECTED if export.missing or problems else _terminal.DONE
+
+
+def _expect_free(output: Path) -> None:
+    """Expect a place where nothing is, or an empty folder.
+
+    Raises:
+        BadInput: Something is there.
+    """
+    from blocks.errors import BadInput
+
+    if output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
+        raise BadInput(f"{output} is there and not an empty folder", field="--output", fix="Name a new folder.")
+
+
+def _write(export: Export, output: Path) -> None:
+    """Write all files beside the place, for their owner alone, and then put them there in one step; what failed leaves nothing behind.
+
+    Raises:
+        BadInput: The place was filled meanwhile, or cannot be written.
+    """
+    from blocks.errors import BadInput
+    from flows.commands._export import SUMS
+    from tasks.record.files import create_file
+
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.parent))
+    except OSError as error:
+        raise BadInput(f"{output} cannot be made: {error.strerror}", field="--output", fix="Name another folder.") from None
+    try:
+        for path, content in [*export.files.items(), (SUMS, export.listing().encode())]:
+            create_file(draft, path, content)
+        draft.rename(output)  # over an empty folder, and over nothing else
+    except OSError as error:
+        raise BadInput(f"{output} cannot be written: {error.strerror}", field="--output", fix="Name a new folder.") from None
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

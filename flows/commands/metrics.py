@@ -1,0 +1,68 @@
+"""`shipway metrics`: deployment metrics, computed from the records of this machine's storage; it needs no server."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from flows.commands import _output, _terminal
+
+if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
+    from tasks.record.facts import Found
+    from tasks.rules.metrics.metrics import Metrics
+
+HELP = "Show success rate, durations, failures, recovery, lead time and health after deployments, computed from the records."
+LISTED = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("--service", default="", metavar="NAME", help="only this service (default: all together)")
+    _terminal.add_environment(parser, help="production with its targets, production/NAME or staging (default: production)")
+    _terminal.add_span(parser, what="what ended")
+    _output.add_json(parser)
+    _terminal.add_home(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the metrics.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0, 1 if the storage does not answer, 2 if the span is wrong or no home directory is found, 4 if the storage cannot be used.
+    """
+    return _terminal.without_server(arguments, _metrics)
+
+
+async def _metrics(arguments: argparse.Namespace) -> int:
+    from tasks.lifecycle.clock import now
+    from tasks.record.facts import all_facts
+    from tasks.record.storage import default_storage
+    from tasks.rules.metrics.document import document_of, lines_of
+    from tasks.rules.metrics.metrics import Selection, measure
+    from tasks.rules.metrics.span import read_span
+
+    selection = Selection(arguments.service, arguments.environment, *read_span(arguments.since, arguments.until, now()))
+    found = await all_facts(await default_storage())
+    metrics = measure(found.facts, selection, broken=len(found.broken))
+    if arguments.json:
+        _output.print_json({**document_of(metrics), "unchecked": found.unchecked, "broken": sorted(found.broken)})
+        return _terminal.DONE
+    for line in lines_of(metrics):
+        _terminal.show(line)
+    _show_doubts(found, metrics)
+    return _terminal.DONE
+
+
+def _show_doubts(found: Found, metrics: Metrics) -> None:
+    """Say what the figures rest on that is not sure."""
+    if found.broken:
+        named = ", ".join(sorted(found.broken)[:LISTED]) + (" …" if len(found.broken) > LISTED else "")
+        _terminal.show(f"Find out who changed these records, with `shipway report RUN`: {named}")
+    if found.unchecked:
+        _terminal.show(f"{found.unchecked} records count although their seals could not be checked here.")
+    service, known = metrics.selection.service, sorted({one.service for one in found.facts if one.service})
+    if service and service not in known:
+        _terminal.show(f"No record names the service {service}; known are: {', '.join(known[:LISTED]) or 'none'}")

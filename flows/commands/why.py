@@ -1,0 +1,59 @@
+"""`shipway why`: the decision about a run and its evidence in ten lines, from its record."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from pathlib import Path
+
+from flows.commands import _output, _terminal
+
+HELP = "Say in ten lines why a release or rollback ended as it did, or what it is at, with the evidence."
+NAME_WIDTH = 10
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments."""
+    parser.add_argument("run", metavar="RUN", help="the run: its id or the beginning of it, its name, or its service")
+    parser.add_argument("--storage", metavar="FOLDER", type=Path, help="the folder that contains `records` (default: the storage in use)")
+    _output.add_json(parser)
+    _terminal.add_home(parser)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print the lines.
+
+    Args:
+        arguments: What `configure` described.
+
+    Returns:
+        0, or 2 if there is no record, or if it cannot be trusted, which the last line says.
+    """
+    from blocks.errors import ShipwayError
+
+    _terminal.enter(arguments)
+    try:
+        return asyncio.run(_why(arguments))
+    except ShipwayError as error:
+        _terminal.show(error, error=True)
+        return _terminal.BAD_INPUT
+
+
+async def _why(arguments: argparse.Namespace) -> int:
+    from flows.commands._records import locate
+    from tasks.record.reading import read_record
+    from tasks.rules.rollout.why import why_lines
+
+    storage, name = await locate(arguments.run, folder=arguments.storage)
+    reading = await read_record(storage, name)
+    problems = reading.problems or ([] if reading.entries else ["the record is empty"])
+    lines = why_lines(name, reading.entries, problems=problems)
+    if arguments.json:
+        told = [{"name": line.name, "text": line.text} for line in lines]
+        _output.print_json({"run": name, "lines": told, "problems": problems, "unchecked": reading.unchecked})
+    else:
+        (title, said), *rest = lines
+        _terminal.show(f"{title}: {said}")
+        for line in rest:
+            _terminal.show(f"{line.name:<{NAME_WIDTH}} {line.text}")
+    return _terminal.BAD_INPUT if problems else _terminal.DONE
