@@ -151,7 +151,7 @@ def _revocations(name: str, line: str) -> list[Path]:
     """Name the files that say that the keys of a line were removed from a person, whom others may share a key with."""
     folder = key_path().parent / "revoked"
     keys = (found["key"].rstrip("=") for found in PUBLIC_KEY.finditer(line))
-    # Over the decoded bytes, which are the key: base64 can be respelled without changing them. One letter alone over four is no byte.
+    # Over the decoded bytes, which are the key: base64 can be respelled without changing them. A letter too many is not one.
     decoded = (base64.b64decode(key[: len(key) - (len(key) % 4 == 1)] + "==") for key in keys)
     return [folder / hashlib.sha256(f"{name}\n".encode() + key).hexdigest() for key in decoded]
 
