@@ -1,1 +1,1 @@
-"""Receivers of messages beside Prefect's own notification blocks."""
+"""Receivers of messages beside Prefect's own notification blocks, and bounds for what any of them answers."""

@@ -21,6 +21,7 @@ from prefect.blocks.abstract import NotificationError
 
 from blocks.errors import Refused, ShipwayError, Temporary
 from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept, remove_kept, write_kept
+from blocks.notify.answers import bound_libraries, bounded_answers
 from blocks.outside_text import error_text
 from tasks.lifecycle.clock import now
 from tasks.rollout.platforms import load_block
@@ -80,10 +81,12 @@ async def send(receiver: str, content: Content) -> None:
         Temporary: It did not, or not in time.
         BadInput: There is no such block.
     """
+    await asyncio.to_thread(bound_libraries)
     try:
         async with asyncio.timeout(EACH_SECONDS):
             block: Any = await load_block(receiver, field="notify")
-            with block.raise_on_failure() if hasattr(block, "raise_on_failure") else nullcontext():  # else a refusal passes for an answer
+            loud = block.raise_on_failure() if hasattr(block, "raise_on_failure") else nullcontext()  # else a refusal passes for an answer
+            with bounded_answers(), loud:
                 await block.notify(body=content.body, subject=content.subject)
     except TimeoutError as error:
         raise Temporary(f"{receiver} did not acknowledge the message within {EACH_SECONDS:g} s", delay_seconds=2) from error
