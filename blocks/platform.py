@@ -81,7 +81,7 @@ class Counts(TypedDict):
 
 
 class LogLine(TypedDict):
-    """One line of a revision's own log; `at` is seconds since the epoch, UTC."""
+    """One line of a revision's own log, as it was written: who keeps or says it cleans it; `at` is seconds since the epoch, UTC."""
 
     at: float
     version: str

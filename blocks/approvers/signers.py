@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import os
 import re
 import shutil
@@ -15,12 +17,12 @@ from pathlib import Path
 
 from blocks.approvers.approvers import NAME
 from blocks.errors import BadInput, Refused
-from blocks.key_folder.key_file import create_key, key_path, read_private, replace_file
+from blocks.key_folder.key_file import create_key, key_path, make_folder, read_private, replace_file, write_once
 
 VERIFY_SECONDS = 10
 SIGN_SECONDS = 120  # a FIDO key waits for a touch, a key with a passphrase for that
 PASSED_ON = ("HOME", "PATH", "SSH_AUTH_SOCK", "SSH_ASKPASS", "SSH_ASKPASS_REQUIRE", "SSH_SK_PROVIDER", "DISPLAY", "WAYLAND_DISPLAY", "TERM")
-PUBLIC_KEY = re.compile(r"(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,2}")
+PUBLIC_KEY = re.compile(r"(sk-)?(ssh|ecdsa)-[a-z0-9@.-]+[ \t]+(?P<key>[A-Za-z0-9+/]+={0,2})")
 
 
 def signers_path() -> Path:
@@ -42,7 +44,7 @@ def signature_fault(name: str, statement: bytes, signature: str, *, namespace: s
     """
     if not NAME.fullmatch(name):
         return f"{name!r} is not an approver's name"
-    lines = _lines()
+    lines = [line for line in _lines() if not _is_revoked(name, line)]
     if not lines:
         return f"no SSH key of {name} is known; add it with `shipway approvers add {name} --ssh-key FILE`"
     # What is verified is what was checked: copies, so that nothing changes under the program.
@@ -87,7 +89,7 @@ def add_signer(name: str, public_key: Path, *, namespace: str) -> None:
     """Let a person approve with this key, besides those that the person has.
 
     Raises:
-        BadInput: The name does not fit, or the file is not an SSH public key.
+        BadInput: The name does not fit, the file is not an SSH public key, or this key was removed from this person before.
     """
     if not NAME.fullmatch(name):
         raise BadInput(f"{name!r} is not an approver's name", field="NAME", fix="Use 1 to 64 of a-z, 0-9, '.', '_', '@', '-'.")
@@ -97,6 +99,9 @@ def add_signer(name: str, public_key: Path, *, namespace: str) -> None:
         raise BadInput(f"{public_key} cannot be read: {error.strerror}", field="--ssh-key", fix="Give the public key's file.") from None
     if not found or _ssh_keygen(["-l", "-f", "-"], given=found[0].encode(), seconds=VERIFY_SECONDS).returncode:
         raise BadInput(f"{public_key} is not an SSH public key", field="--ssh-key", fix="Give the file that ends in .pub.")
+    if _is_revoked(name, found[0]):
+        fix = "Make a new key with `ssh-keygen`."
+        raise BadInput(f"this SSH key was removed from {name} and does not count any more", field="--ssh-key", fix=fix)
     line = f'{name} namespaces="{namespace}" {found[0]}'
     create_key(key_path())
     lines = _every_line()
@@ -105,7 +110,7 @@ def add_signer(name: str, public_key: Path, *, namespace: str) -> None:
 
 
 def remove_signer(name: str) -> int:
-    """Take a person out of every line, also out of lists of names; comments stay.
+    """Take a person out of every line, also out of lists of names, and revoke these keys of the person for good; comments stay.
 
     Returns:
         In how many lines the person was.
@@ -113,21 +118,42 @@ def remove_signer(name: str) -> int:
     Raises:
         Refused: A pattern would still match the person; nothing is changed.
     """
-    kept, found = [], 0
+    kept, gone = [], []
     for line in _every_line():
         if not line.strip() or line.lstrip().startswith("#"):
             kept.append(line)
             continue
         words, rest = _principals(line)
         others = [word for word in words if word != name]
-        found += len(others) < len(words)
+        gone += [line] if len(others) < len(words) else []
         if any(fnmatchcase(name, word.replace("[", "[[]")) for word in others):
             raise Refused(f"{name} still matches a pattern in {signers_path()}; change this line by hand: {line[:200]}")
         if others:
             kept.append(f"{','.join(others)} {rest}" if len(others) < len(words) else line)
-    if found:
+    if gone:
+        _revoke(name, gone)
         _write(kept)
-    return found
+    return len(gone)
+
+
+def _revoke(name: str, lines: list[str]) -> None:
+    for path in (path for line in lines for path in _revocations(name, line)):
+        make_folder(path.parent)
+        write_once(path, f"SSH key of {name}\n".encode())
+
+
+def _is_revoked(name: str, line: str) -> bool:
+    """Say whether a line, which may be of an older copy of the file, has a key that was removed from this person."""
+    return any(path.exists() for path in _revocations(name, line))
+
+
+def _revocations(name: str, line: str) -> list[Path]:
+    """Name the files that say that the keys of a line were removed from a person, whom others may share a key with."""
+    folder = key_path().parent / "revoked"
+    keys = (found["key"].rstrip("=") for found in PUBLIC_KEY.finditer(line))
+    # Over the decoded bytes, which are the key: base64 can be respelled without changing them. A letter too many is not one.
+    decoded = (base64.b64decode(key[: len(key) - (len(key) % 4 == 1)] + "==") for key in keys)
+    return [folder / hashlib.sha256(f"{name}\n".encode() + key).hexdigest() for key in decoded]
 
 
 def _principals(line: str) -> tuple[list[str], str]:
@@ -137,8 +163,8 @@ def _principals(line: str) -> tuple[list[str], str]:
 
 
 def signers() -> list[str]:
-    """List who has an SSH key, by the names (or patterns) in `allowed_signers`."""
-    return sorted({line.split(maxsplit=1)[0] for line in _lines()})
+    """List who has an SSH key that counts, by the names (or patterns) in `allowed_signers`."""
+    return sorted({line.split(maxsplit=1)[0] for line in _lines() if not all(_is_revoked(name, line) for name in _principals(line)[0])})
 
 
 def _lines() -> list[str]:

@@ -1,7 +1,8 @@
-"""Borders of this process: what it says to the Prefect server and to its log carries none of the secrets that it holds.
+"""Borders of this process: what it says to the Prefect server and to its log is clean text, without the secrets that it holds.
 
 Prefect itself words the states of runs that an exception ends, stores the error and logs its traceback: so its states, stored errors,
-events and log records pass here. Of errors the bytes of an answer that they quote stay out, too.
+events and log records pass here. Of errors the bytes of an answer that they quote stay out, too. A NUL in any of them would be refused by
+the database, and the state or the log would be lost.
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from prefect.events.worker import EventsWorker
 from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic.types import Secret
 
-from blocks.outside_text import without_bytes
+from blocks.outside_text import ENDING_LIMIT, OutsideText, said, without_bytes
 from blocks.secret_text import hide, learn
 
+LOGGED_LIMIT = 64_000  # characters of one log record, or of its traceback
 PASSWORD = "PREFECT_API_AUTH_STRING"  # noqa: S105 - a variable's name
 SAID = frozenset({"message", "prefect.state-message", "what", "why", "reason", "subject", "body"})
 """The fields of events that hold sentences; all others are names and ids."""
@@ -72,7 +74,7 @@ def guard() -> None:
 
     def create(state: State[Any]) -> StateCreate:
         made = to_create(state)
-        return made.model_copy(update={"message": hide(without_bytes(made.message))}) if made.message else made
+        return made.model_copy(update={"message": _clean(without_bytes(made.message))}) if made.message else made
 
     def encode_object(obj: Any) -> Any:  # the error of a failed task is stored as its result
         encoded = encode(obj)
@@ -87,6 +89,10 @@ def guard() -> None:
     EventsWorker._prepare_item = prepare_item  # type: ignore[method-assign,assignment]  # noqa: SLF001
 
 
+def _clean(text: str, *, limit: int = ENDING_LIMIT) -> OutsideText:
+    return said(text, limit=limit, lines=True)
+
+
 def _without_address(record: logging.LogRecord) -> bool:
     """Leave the address out of what apprise says of one that it cannot parse: a webhook's is a secret."""
     if "URL" in str(record.msg):
@@ -99,12 +105,12 @@ def _hidden_record(record: logging.LogRecord) -> logging.LogRecord:
         text = record.getMessage()
     except Exception:  # noqa: BLE001 - its arguments do not fit; logging itself says so
         return record
-    hidden = hide(without_bytes(text) if record.exc_info else text)
+    hidden = _clean(without_bytes(text) if record.exc_info else text, limit=LOGGED_LIMIT)
     if hidden != text:
         record.msg, record.args = hidden, ()
     if record.exc_info and record.exc_info[0] is not None:
         trace = "".join(traceback.format_exception(*record.exc_info)).rstrip("\n")
-        if (without := hide(without_bytes(trace))) != trace:
+        if (without := _clean(without_bytes(trace), limit=LOGGED_LIMIT)) != trace:
             record.exc_info, record.exc_text = None, without
     return record
 
@@ -116,5 +122,5 @@ def _hidden_event(event: Event) -> Event:
 
 def _hidden(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {name: hide(one) if name in SAID and isinstance(one, str) else _hidden(one) for name, one in value.items()}
+        return {name: _clean(one) if name in SAID and isinstance(one, str) else _hidden(one) for name, one in value.items()}
     return [_hidden(one) for one in value] if isinstance(value, list) else value

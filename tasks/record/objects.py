@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from blocks.errors import Refused, Tampered, Temporary
 from tasks.process.concurrency import to_its_end
-from tasks.record.files import create_file, read_file, read_folder, replace_file
+from tasks.record.files import MAX_FILE_BYTES, create_file, read_file, read_folder, replace_file
 
 Result = TypeVar("Result")
 REMOTE = {
@@ -92,7 +92,9 @@ class Folder:
 
 
 class BlockObjects:
-    """Objects in a Prefect filesystem block, which knows neither lists nor exclusive writes.
+    """Objects in a Prefect filesystem block, which knows neither lists nor exclusive writes, nor how long an object is.
+
+    A `RemoteFileSystem` is read up to the bound; other blocks give an object whole, and one that is too long is refused then.
 
     Two processes that write the same object at the same moment are told apart only by reading back: keep one writer a release.
 
@@ -107,13 +109,19 @@ class BlockObjects:
         self.name = str(getattr(block, "_block_document_id", None) or f"{type(block).__name__}:{base}")
 
     async def read(self, path: str) -> bytes | None:
-        """Read an object; None where the storage says that there is none, `Temporary` where it says nothing of use."""
+        """Read an object; None where the storage says that there is none, `Temporary` where it says nothing of use.
+
+        Raises:
+            Tampered: It is over 64 MB.
+        """
         try:
-            content: bytes | None = await _settled(self.block.read_path(path))
+            content: bytes | None = await _read_block(self.block, path)
         except Exception as error:
             if _is_missing(error):
                 return None
             raise StorageFault(f"the storage {self.name} could not be read at {path} ({type(error).__name__})") from error
+        if content is not None and len(content) > MAX_FILE_BYTES:
+            raise Tampered(f"{path} in the storage {self.name} is over {MAX_FILE_BYTES >> 20} MB. Find out who put it there, and remove it")
         return content
 
     async def create(self, path: str, content: bytes) -> bool:
@@ -196,6 +204,21 @@ def _expect_remote(address: str) -> None:
             f"the storage of results and records is at {address[:80]!r}, and only {', '.join(sorted(REMOTE))} are taken; "
             "look at the block that PREFECT_DEFAULT_RESULT_STORAGE_BLOCK names"
         )
+
+
+async def _read_block(block: Any, path: str) -> bytes | None:
+    """Read an object, of one that is too long a byte more than the bound where its block lets it be opened."""
+    from prefect.filesystems import RemoteFileSystem  # noqa: PLC0415 - whoever holds a block has paid for this import
+
+    if not isinstance(block, RemoteFileSystem):
+        content: bytes | None = await _settled(block.read_path(path))
+        return content
+
+    def read() -> bytes:
+        with block.filesystem.open(block._resolve_path(path), "rb") as opened:  # noqa: SLF001 - as its own `read_path` does
+            return bytes(opened.read(MAX_FILE_BYTES + 1))
+
+    return await asyncio.to_thread(read)
 
 
 async def _settled(answer: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Code under release that looks for secrets: as a service (`spy.py PORT HOME`) or as a test command (`spy.py - HOME`)."""
+"""Code under release that looks for secrets: as a service (`spy.py PORT HOME`), a command (`spy.py - HOME`) or a script (and files)."""
 
 from __future__ import annotations
 
@@ -49,7 +49,11 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    if PORT == "-":
+    if sys.argv[3:]:
+        Path(sys.argv[3]).write_text(json.dumps(findings()))
+        if sys.argv[4:] and Path(sys.argv[4]).exists():  # as `status`, which says what was deployed
+            sys.stdout.write("1.0\n")
+    elif PORT == "-":
         sys.stdout.write(json.dumps(findings()))
     else:
         HTTPServer(("127.0.0.1", int(PORT)), Handler).serve_forever()

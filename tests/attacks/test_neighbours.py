@@ -84,6 +84,18 @@ def test_no_process_of_the_stack_can_be_signalled_by_another_user(home: Path) ->
         assert "not permitted" in done.stderr, name
 
 
+def test_the_stack_listens_on_loopback_alone(home: Path) -> None:
+    """Each of its processes, with what it started; the database listens on no port at all."""
+    found = {}
+    for name, pid in pids(home).items():
+        tree = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)] if name != "supervisor" else [psutil.Process(pid)]
+        listening = [one for process in tree for one in process.net_connections("inet") if one.status == psutil.CONN_LISTEN]
+        found[name] = {one.laddr.ip for one in listening}
+    assert found.pop("server") == {"127.0.0.1"}
+    assert found.pop("database") == set()
+    assert set().union(*found.values()) <= {"127.0.0.1"}
+
+
 @pytest.mark.parametrize(
     "killed", [["server"], ["supervisor", "server"], ["supervisor", "server", "worker", "urgent-worker"]], ids="+".join
 )

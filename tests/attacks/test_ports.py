@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from blocks.errors import RolloutFailed
@@ -44,6 +45,18 @@ async def test_a_port_that_another_user_binds_first_makes_no_version_ready(make_
         with pytest.raises(RolloutFailed, match="held by a process of the user nobody"):
             await preparing
         assert other.seen("got") == []
+
+
+async def test_the_local_platform_listens_on_loopback_alone(make_local: MakeLocal) -> None:
+    """Its router and its metrics; control goes through a socket in its folder."""
+    platform = make_local()
+    lease = await platform.acquire_lease("run-1")
+    await platform.prepare("1.0", lease, timeout_seconds=20)
+    await platform.promote(lease)
+    ours = [one for one in psutil.process_iter(["cmdline"]) if platform.folder in " ".join(one.info["cmdline"] or ())]
+    listening = [found for one in ours for found in one.net_connections("inet") if found.status == psutil.CONN_LISTEN]
+    assert listening
+    assert {one.laddr.ip for one in listening} == {"127.0.0.1"}
 
 
 async def test_a_port_that_another_user_takes_later_gets_no_more_requests(make_local: MakeLocal, tmp_path: Path) -> None:

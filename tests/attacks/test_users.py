@@ -62,7 +62,7 @@ def with_the_user(folder: Path) -> list[str]:
 
 
 def test_the_code_under_release_reads_no_key_where_there_is_a_user_for_it(open_folder: Path) -> None:
-    """Neither a service nor a command of a plan reads a key, another service's state or our environment, or signals our processes."""
+    """Neither a service, a command of a plan nor a script reads a key, another's state or our environment, or signals our processes."""
     home = open_folder / "home"
     found = spied(home, *with_the_user(open_folder))
     assert found["why"] == ""
@@ -75,6 +75,8 @@ def test_the_code_under_release_reads_no_key_where_there_is_a_user_for_it(open_f
     for seen in (found["service"], found["command"]):
         assert (seen["read"], seen["signals"]) == ([], False)
         assert seen["writes"]
+    for seen in found["scripts"]:
+        assert (seen["uid"], seen["groups"], seen["read"], seen["signals"]) == (UID, [], [], False)
     assert found["service"]["home"] == str(home / "local" / "x" / "data")
 
 
@@ -115,13 +117,13 @@ def test_without_such_a_user_the_doctor_says_what_that_means(open_folder: Path) 
     found = spied(open_folder / "home")
     assert "the code under release and its tests can read the approval key" in found["doctor"]
     assert found["mode"] & 0o777 == 0o700
-    assert all(seen["uid"] == 0 for seen in (found["service"], found["command"]))
+    assert all(seen["uid"] == 0 for seen in (found["service"], found["command"], *found["scripts"]))
 
 
 def test_the_code_under_release_knows_of_the_shells_environment_only_what_is_listed(open_folder: Path) -> None:
-    """Whoever runs it."""
+    """Whoever runs it, and as what."""
     found = spied(open_folder / "home")
-    for seen in (found["service"], found["command"]):
+    for seen in (found["service"], found["command"], *found["scripts"]):
         known = {name for name in seen["environment"] if not name.startswith(("LC_", "SHIPWAY_"))}
         assert known - {"VIRTUAL_ENV"} == {"PATH", "HOME", "TZ", "GIVEN"}
         assert not {"SHIPWAY_HOME", "SHIPWAY_KEY_FILE"} & set(seen["environment"])

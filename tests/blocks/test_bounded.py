@@ -152,6 +152,7 @@ async def test_a_program_that_writes_without_an_end_is_killed(tmp_path: Path, mo
         assert (ended.exit_code, ended.output, ended.said) == (None, b"", "more than 1,000,000 bytes of output")
 
 
+# What notification blocks send by is in a process of its own with bounds: tests/tasks/notify/test_outbox.py.
 @pytest.mark.slow
 def test_every_client_is_one_that_is_tested() -> None:
     """Whoever opens a new one gives it bounds, and a test, and names it here."""
@@ -165,7 +166,7 @@ def test_every_client_is_one_that_is_tested() -> None:
     assert found == {
         ("blocks/json_http.py", "AsyncClient"),  # tests/blocks/forge/test_forge_errors.py, tests/blocks/gitops/test_by_server.py
         ("blocks/kubernetes/api/auth.py", "ApiClient"),  # above
-        ("blocks/kubernetes/api/tunnel.py", "ClientSession"),  # websockets of 4 MB a message at most, which is aiohttp's bound
+        ("blocks/kubernetes/api/tunnel.py", "ClientSession"),  # tests/blocks/kubernetes/test_tunnel.py
         ("blocks/kubernetes/routing/gateway_metrics.py", "ClientSession"),  # tests/blocks/kubernetes/test_gateway_metrics.py
         ("blocks/local/client.py", "AsyncClient"),  # the agent's socket, which is this user's
         ("blocks/local/router/router.py", "ClientSession"),  # passes on what comes, and keeps nothing

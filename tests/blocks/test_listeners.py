@@ -121,6 +121,21 @@ def test_a_listener_counts_as_the_revisions_if_one_of_its_processes_has_it(whose
                 other.kill()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="a listener of root's is needed")
+@pytest.mark.parametrize(("uid", "accepted"), [(ORDINARY, True), (0, False)])
+def test_a_daemon_of_roots_listens_for_a_version_of_an_ordinary_user_alone(*, uid: int, accepted: bool) -> None:
+    """As a container runtime does; beside a version of root's own it is a stranger."""
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        subprocess.Popen([sys.executable, "-c", SLEEPING], start_new_session=True, stdout=subprocess.PIPE) as leader,
+    ):
+        try:
+            owns, stranger = Owner(listener.getsockname()[1], pid=leader.pid, token="t:1", uid=uid).look()
+        finally:
+            leader.kill()
+    assert (owns, not stranger) == (accepted, accepted)
+
+
 def _words(script: str, uid: int, *words: int, dumpable: bool) -> list[str]:
     return [sys.executable, "-c", BECOME + script, str(uid), str(int(dumpable)), *map(str, words)]
 

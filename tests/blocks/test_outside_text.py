@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from blocks.errors import BadInput, RolloutFailed, Temporary
 from blocks.outside_text import (
+    ENDING_LIMIT,
     KEY_LIMIT,
     LINE_LIMIT,
     NO_REASON,
@@ -74,9 +75,9 @@ def test_a_reason_without_words_says_so(text: str | None) -> None:
 @given(ANY_TEXT)
 def test_every_entry_can_be_written_and_read_again(text: str) -> None:
     """A record takes whatever key and words come from outside."""
-    words = outside(text)
-    entry = chain(None, at=datetime(2026, 11, 28, tzinfo=UTC), name=safe_key(text), kind="note", who=words, what=words, why=words)
+    entry = chain(None, at=datetime(2026, 11, 28, tzinfo=UTC), name=safe_key(text), kind="note", who=text, what=text, why=text)
     assert parse_entry(to_bytes(entry)) == entry
+    assert entry.what == outside(text, limit=ENDING_LIMIT)
 
 
 @given(ANY_TEXT, ANY_TEXT)

@@ -178,6 +178,26 @@ class TestOnTheServer:
         assert sorted(one["outcome"] for one in past["runs"]) == ["no_record", "rolled_back"]
         assert past["releases"] == {"started": 1, "deployed": 0, "unknown": 1}  # what cannot be known is not in the rate
 
+    async def test_the_history_counts_the_runs_that_the_server_does_not_list_any_more(self, capsys: pytest.CaptureFixture[str]) -> None:
+        """One that was deleted, and one that lost its tags; in words and in JSON."""
+        service = f"svc-{uuid4().hex[:8]}"
+        async with get_client() as client:
+            gone = []
+            for tags in ([], ["shipway:release", f"service:{service}"]):
+                run = await client.create_flow_run(nothing, tags=tags)
+                await append_entry(str(run.id), "It was asked for", kind="opened", evidence={"flow": "release"})
+                await append_entry(str(run.id), "Its inputs", kind="review", evidence={"service": service})
+                await append_entry(str(run.id), "It ended", kind="closed", evidence={"outcome": "failed"})
+                gone.append(str(run.id))
+            await client.delete_flow_run(UUID(gone[1]))
+            assert await history._history(client, _parsed(history, "--service", service)) == 0
+            shown = capsys.readouterr().out
+            assert await history._history(client, _parsed(history, "--service", service, "--json")) == 0
+        assert "2 runs ended that the server does not list: they were deleted, or lost their tags" in shown
+        assert all(run in shown for run in gone)
+        unlisted = json.loads(capsys.readouterr().out)["unlisted"]
+        assert {(one["run"], one["outcome"]) for one in unlisted} == {(run, "failed") for run in gone}
+
     @pytest.mark.slow
     async def test_the_history_shows_outcomes_and_the_success_rate(self, capsys: pytest.CaptureFixture[str]) -> None:
         """Refused and open releases do not count."""

@@ -22,6 +22,7 @@ REQUESTS = int(os.environ.get("SHIPWAY_REQUESTS", "40"))
 PROMISED = 200  # the number of requests under which the promise of BEGIN_SECONDS is measured
 AT_ONCE = 20
 BEGIN_SECONDS = 5
+FEW = 5  # requests that may be through first, however few are left when the rollback is asked for
 DRAINED_SECONDS = 600
 
 
@@ -67,7 +68,7 @@ async def ended_of(runs: list[str]) -> list[FlowRun]:
 
 
 async def test_a_rollback_waits_for_no_requested_release(stages: tuple[Stage, Stage], record_property: Any) -> None:
-    """It begins before they are through, under 200 within five seconds; each ends as its plan says, none by an error of the server."""
+    """It begins before half of those ahead of it are through, under 200 within five seconds; each ends as its plan says, none by a 5xx."""
     from prefect import get_client  # noqa: PLC0415
 
     popular, broken = stages
@@ -83,11 +84,13 @@ async def test_a_rollback_waits_for_no_requested_release(stages: tuple[Stage, St
     others = await ended_of(asked)
     ended = Counter(str(run.state_name) for run in others)
     drained = time.monotonic() - begun
-    figures = f"began after {waited:.1f} s, over after {took:.1f} s; {dict(ended)} within {drained:.0f} s"
+    ahead = sum(run.end_time >= seen.created for run in others if run.end_time)
+    first = sum(seen.created <= run.end_time <= seen.start_time for run in others if run.end_time)
+    figures = f"began after {waited:.1f} s and {first} of {ahead}, over after {took:.1f} s; {dict(ended)} within {drained:.0f} s"
     record_property("figures", figures)
     print(figures)  # noqa: T201 - `make test-load` shows it
     assert ran.state == "RolledBack", ran.message
-    assert seen.start_time < max(run.end_time for run in others if run.end_time), figures
+    assert first <= max(ahead / 2, FEW), figures  # an order, which holds on a loaded machine, too
     assert REQUESTS < PROMISED or waited <= BEGIN_SECONDS, figures
     assert set(ended) <= {"Deployed", "Refused", "RolledBack"}, figures  # the last: no one visits, so a watch has no data
     assert (await broken.platform("production").current())["baseline"] == FIRST

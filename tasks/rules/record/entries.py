@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from blocks.outside_text import ENDING_LIMIT, OutsideText, outside
 from tasks.rules.record.canonical import canonical
 
 Kind = Literal[
@@ -45,11 +46,11 @@ class Entry(BaseModel):
     """The step of the rollout by its share of the traffic in percent, or null."""
     name: Annotated[str, Field(max_length=300)]
     """Which one, of several of this kind in one place: a suite, a gate's question, `begun`; "" if there is one."""
-    who: str
+    who: OutsideText
     """The person or the part that did it."""
-    what: str
+    what: OutsideText
     """What happened, in one sentence."""
-    why: str
+    why: OutsideText
     """The reason, with its numbers."""
     evidence: dict[str, Any]
     """What the sentence rests on, as JSON."""
@@ -138,7 +139,7 @@ def chain(
     name: str = "",
     evidence: dict[str, Any] | None = None,
 ) -> Entry:
-    """Make the entry that follows `previous`.
+    """Make the entry that follows `previous`; its texts are cleaned here, whoever they come from.
 
     Args:
         previous: The last entry, or None for the first of a record.
@@ -156,9 +157,11 @@ def chain(
     Returns:
         The entry, with its hash.
     """
+    texts = {"who": who, "what": what, "why": why}
     fields = {
         "seq": previous.seq + 1 if previous else 1, "at": timestamp(at), "kind": kind,
-        "environment": environment, "round": round, "step": step, "name": name, "who": who, "what": what, "why": why,
+        "environment": environment, "round": round, "step": step, "name": name,
+        **{field: outside(text, limit=ENDING_LIMIT) for field, text in texts.items()},
         "evidence": json.loads(canonical(evidence or {})), "previous": previous.hash if previous else FIRST,
     }  # fmt: skip
     return Entry.model_validate({**fields, "hash": _digest(fields)})

@@ -121,6 +121,34 @@ def test_a_removed_key_does_not_hold_any_more(anna: Path, tmp_path: Path) -> Non
     assert remove_signer("anna") == 0
 
 
+def test_a_removed_key_does_not_count_again_if_its_line_is_restored(anna: Path) -> None:
+    """From an older copy of the file, also with another option or another spelling; it cannot be added again by mistake either."""
+    signature, line = sign(SAID, key=anna, namespace=SPACE), signers_path().read_text()
+    assert fault(signature=signature) == ""
+    remove_signer("anna")
+    key = line.split()[3]
+    shared, respelled = line.replace("anna ", "ben,anna ", 1), line.replace(key, f"{key}==")
+    for restored in (line, shared, respelled, line.replace("ssh-ed25519 ", "ssh-ed25519\t ")):
+        signers_path().write_text(restored)
+        assert fault(signature=signature)
+    signers_path().write_text(line)
+    assert signers() == []
+    with pytest.raises(BadInput, match="removed from anna"):
+        add_signer("anna", anna.with_suffix(".pub"), namespace=SPACE)
+    add_signer("ben", anna.with_suffix(".pub"), namespace=SPACE)
+    assert fault("ben", signature=signature) == "", "another person who has the same key keeps it"
+
+
+def test_a_lost_key_is_replaced_by_removing_the_person_and_adding_a_new_one(anna: Path, tmp_path: Path) -> None:
+    """As the handbook says; who found the old one approves nothing."""
+    new = make_key(tmp_path, "new")
+    assert remove_signer("anna") == 1
+    add_signer("anna", new.with_suffix(".pub"), namespace=SPACE)
+    assert fault(signature=sign(SAID, key=anna, namespace=SPACE))
+    assert fault(signature=sign(SAID, key=new, namespace=SPACE)) == ""
+    assert signers() == ["anna"]
+
+
 def test_without_any_key_the_fault_says_how_to_add_one() -> None:
     """A new installation."""
     assert "--ssh-key" in fault(signature="x")

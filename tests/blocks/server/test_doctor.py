@@ -101,6 +101,14 @@ def test_only_what_the_code_asks_for_counts_as_a_deployment_of_ours(monkeypatch:
     assert "missing, or made with another entry point: rollback" in doctor._deployments(HOME).text
 
 
+@pytest.mark.parametrize(("block", "level"), [(None, "ok"), ("0b1f6a0c-7c57-4f6c-9a0e-0f2f6c6f9d11", "warn")])
+def test_a_default_storage_that_was_set_on_the_server_is_named(monkeypatch: pytest.MonkeyPatch, block: str | None, level: str) -> None:
+    """With how it is taken away; it is not used."""
+    monkeypatch.setattr(api, "ask", lambda _home, path: {"/admin/storage": {"default_result_storage_block_id": block}}[path])
+    finding = doctor._server_storage(HOME)
+    assert (finding.level, "DELETE /admin/storage" in finding.fix) == (level, level == "warn")
+
+
 @pytest.mark.parametrize(
     ("state", "actions", "level"),
     [

@@ -317,7 +317,10 @@ def test_the_form_shows_items_digest_and_challenge_and_no_text_of_others_as_mark
     assert "**call\\-centre**" in text
     assert "https://evil" not in text
     assert "<" not in text.replace("\\<", "")
-    assert "3 of 5" in progress_page(PROGRESS, title="shop 1.1")
+    page = progress_page(PROGRESS._replace(done=done), title="shop 1.1 https://evil.example/x <b>")
+    assert "3 of 5" in page
+    assert "https://evil" not in page
+    assert "<" not in page.replace("\\<", "")
 
 
 def test_a_long_checklist_is_cut_with_what_is_left_out() -> None:

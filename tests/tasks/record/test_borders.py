@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import logging
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
 from prefect.blocks.notifications import SlackWebhook
 from prefect.blocks.system import Secret
 from prefect.events import Event
@@ -19,7 +22,10 @@ from blocks.local.platform import LocalPlatform
 from tasks.record import borders
 from tasks.record.borders import guard, hold, secrets_in
 from tasks.rules.record.masking import hide_in
+from tests.hostile_text import ANY_TEXT
+from tests.source_trees import tree_of
 
+ROOT = Path(__file__).parents[3]
 VALUE = "correct-horse-battery"
 
 
@@ -125,3 +131,37 @@ def test_states_results_and_events_hold_no_secret() -> None:
     assert VALUE not in hidden.model_dump_json()
     assert hidden.payload["validated_state"]["name"] == hidden.resource["prefect.state-name"] == "Completed"
     assert event.payload["validated_state"]["message"] == f"it is {VALUE}"
+
+
+@given(ANY_TEXT)
+def test_whatever_a_run_says_to_the_server_is_text_that_a_database_takes(text: str) -> None:
+    """States that Prefect words itself, sentences of events, log records and tracebacks: no NUL, no lone surrogate, no end missing."""
+    guard()
+    import prefect.states  # noqa: PLC0415
+
+    event = Event(event="x", resource={"prefect.resource.id": "x"}, payload={"message": text})  # type: ignore[arg-type]
+    error = ValueError(text)
+    record = logging.getLogger("some").makeRecord("some", logging.ERROR, "", 1, "%s", (text,), (ValueError, error, None))
+    trace = record.exc_text or logging.Formatter().formatException((ValueError, error, None))
+    message = prefect.states.to_state_create(Failed(message=text)).message
+    for told in (message or "", borders._hidden_event(event).payload["message"], record.getMessage(), trace):
+        assert "\x00" not in told
+        assert "\x1b" not in told
+        assert len(told.encode()) < 4 * borders.LOGGED_LIMIT
+
+
+def test_every_page_that_a_run_publishes_is_one_whose_words_are_escaped() -> None:
+    """States, events, logs and the record pass borders that clean; a page is a text of its own: who publishes one names its test here."""
+    found = {
+        str(path.relative_to(ROOT))
+        for room in ("blocks", "flows", "tasks")
+        for path in (ROOT / room).rglob("*.py")
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("_artifact")
+    }
+    assert found == {
+        "tasks/record/report.py",  # tests/rules/record/test_markdown.py
+        "tasks/approval/ticks.py",  # tests/rules/approval/test_ticks.py
+        "flows/freeze.py",  # tests/flows/test_freeze_page.py
+        "flows/lifecycle/quietest.py",  # numbers and windows; the service's name is a pattern of the plan
+    }

@@ -7,14 +7,16 @@ import re
 import socket
 import tempfile
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.filesystems import RemoteFileSystem
 
 from blocks.errors import Tampered, Temporary
-from tasks.record import files, journal
+from tasks.record import files, journal, objects
 from tasks.record.files import create_file, read_file, read_folder, replace_file
 from tasks.record.objects import StorageFault
 from tasks.record.reading import read_record
@@ -227,3 +229,31 @@ def test_a_link_is_replaced_and_not_written_through(tmp_path: Path) -> None:
     replace_file(tmp_path, "a/page", b"new")
     assert (precious.read_text(), [path.name for path in (tmp_path / "a").iterdir()]) == ("precious", ["page"])
     assert read_file(tmp_path, "a/page") == b"new"
+
+
+@pytest.mark.parametrize("kind", ["remote", "other"])
+async def test_an_object_over_the_bound_is_refused_and_of_a_remote_one_no_more_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """In a storage block, as in a folder; a rollback goes by what is kept beside the key then."""
+    monkeypatch.setattr(objects, "MAX_FILE_BYTES", 1_000)
+    remote = RemoteFileSystem(basepath=f"memory://{tmp_path.name}")
+    await remote.write_path("whole", b"x" * 1_000)  # type: ignore[misc]
+    await remote.write_path("long", b"x" * 50_000_000)  # type: ignore[misc]
+
+    class Other:
+        async def read_path(self, path: str) -> bytes:
+            return bytes(await remote.read_path(path))  # type: ignore[misc]
+
+    storage = objects.BlockObjects(remote if kind == "remote" else Other())
+    assert await storage.read("whole") == b"x" * 1_000
+    tracemalloc.start()
+    try:
+        with pytest.raises(Tampered, match=r"long in the storage .* is over"):
+            await storage.read("long")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert kind == "other" or peak < 5_000_000
+    with pytest.raises(Tampered):
+        await storage.create("long", b"x")
