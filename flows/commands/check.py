@@ -77,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     from flows.commands._credentials import ask_credentials
+    from flows.commands._documentation import ask_repository
     from flows.commands._policies import ask_policies
     from flows.commands._power import ask_traffic
     from flows.commands._previews import ask_platforms
@@ -96,8 +97,9 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
         queries, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
         refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
         absent, unknown_blocks = ask_receivers(plan) if online else ([], [])
-        problems = [*weaker, *closed, *not_theirs, *queries, *refused, *absent]
-        warnings = [*warnings, *unasked, *notes, *unknown, *unknown_blocks]
+        closed_to_pages, unread = ask_repository(plan) if online else ([], [])
+        problems = [*weaker, *closed, *not_theirs, *queries, *refused, *absent, *closed_to_pages]
+        warnings = [*warnings, *unasked, *notes, *unknown, *unknown_blocks, *unread]
     problems += wrong
     steps: list[str] = []
     power: Mapping[str, list[tuple[str, ...]]] = {}
@@ -175,6 +177,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
         The plan or None, every problem, and warnings: what may still be fixed before a release.
     """
     from tasks.data.suites import broken_suites
+    from tasks.documentation.template import template_problems
     from tasks.process.files import missing_files, read_bounded
     from tasks.rollout.manifests import read_manifests
     from tasks.rules.plan.file import MAX_BYTES, read_plan
@@ -190,7 +193,8 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
         return None, [str(problem) for problem in found], []
     folder = file.resolve().parent
     (problems, warnings), (broken, awaited) = missing_files(plan, folder), broken_suites(plan, folder)
-    problems, warnings = [*problems, *broken, *read_manifests(plan, folder)[1]], warnings + awaited
+    problems = [*problems, *broken, *read_manifests(plan, folder)[1], *template_problems(plan.documentation, folder)]
+    warnings += awaited
     return plan, [f"{file}: {problem}" for problem in problems], [f"{file}: {warning}" for warning in warnings]
 
 
