@@ -18,6 +18,7 @@ from blocks.git.access import Secrets, environment_of, private_folder
 from blocks.git.remote import Remote, check_branch, check_remote
 from blocks.git.work_copy import WorkCopy
 
+NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 PERSON = r"^[^<>\x00-\x1f\x7f]*[^<>\x00-\x20\x7f.,:;\"'][^<>\x00-\x1f\x7f]*$"
 
 
@@ -49,6 +50,9 @@ class Git(Block):
     signing_key: SecretStr | None = Field(default=None, description="Private SSH key that signs commits, without a passphrase.")
     pull_requests: PullRequests | None = Field(
         default=None, description="Let changes go in by pull requests of a forge; left out: they are pushed to the branch."
+    )
+    documents: list[Annotated[str, Field(pattern=NAME)]] = Field(
+        default_factory=list, description="Services whose plans may have the pages that document their deployments committed here."
     )
     timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(default=120, description="For each command of git; then it is killed.")
 

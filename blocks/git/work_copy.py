@@ -16,7 +16,8 @@ HEAD = "refs/shipway/head"
 ALL = "refs/shipway/all"
 SIDE = "refs/shipway/side"
 LFS = b"version https://git-lfs.github.com/spec/"
-FILE_MODES = {"100644", "100755"}
+NEW_MODE = "100644"
+FILE_MODES = {NEW_MODE, "100755"}
 KINDS = {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}
 MOST_FILE_BYTES = 5_000_000
 
@@ -141,23 +142,24 @@ class WorkCopy:
             raise BadInput("the file is kept by Git LFS", field=path, fix="Keep it in Git itself: `git lfs untrack`.")
         return ended.output
 
-    async def commit(self, parent: str, files: Mapping[str, bytes], *, message: str) -> str:
+    async def commit(self, parent: str, files: Mapping[str, bytes], *, message: str, are_new: bool = False) -> str:
         """Make a commit, here only.
 
         Args:
             parent: On what.
             files: What changes: path and whole content; each file is there already and keeps its mode.
             message: The commit's message.
+            are_new: None of them is there yet.
 
         Returns:
             Its hash.
 
         Raises:
-            BadInput: As in `read`, or the signing key cannot be used.
+            BadInput: As in `read`, a new file is there already, or the signing key cannot be used.
         """
         await self._asked("read-tree", _hash(parent))
         for path, content in files.items():
-            mode, _ = await self._entry(path, commit=parent)
+            mode = await self._mode_of_new(path, commit=parent) if are_new else (await self._entry(path, commit=parent))[0]
             written = await self._asked("hash-object", "-w", "--no-filters", "--stdin", given=content)
             await self._asked("update-index", "--add", "--cacheinfo", f"{mode},{written},{path}")
         tree = await self._asked("write-tree", "--missing-ok")
@@ -239,13 +241,24 @@ class WorkCopy:
     def _what(self) -> str:
         return f"branch {self.branch} of {self.remote.url}"
 
+    async def _mode_of_new(self, path: str, *, commit: str) -> str:
+        """Give the mode of a file that is not there yet, after a look at those folders above it that are."""
+        for one in (*_above(path), path):
+            if not await self._asked("ls-tree", "-z", "--full-tree", _hash(commit), "--", one):
+                return NEW_MODE
+            if one != path:
+                await self._expect_folder(one, path, commit=commit)
+        raise BadInput(f"it is there already (`{path}`)", field=path, fix="Look at who made it, or name another folder.")
+
+    async def _expect_folder(self, above: str, path: str, *, commit: str) -> None:
+        if (mode := (await self._listed(above, commit=commit))[0]) != "040000":
+            what = KINDS.get(mode, "a file")
+            raise BadInput(f"`{above}` is {what}, not a folder", field=path, fix="Name the file itself, in this repository.")
+
     async def _entry(self, path: str, *, commit: str) -> tuple[str, str]:
         """Give mode and object of a file, after a look at each folder above it."""
-        for above in [str(one) for one in PurePosixPath(path).parents if str(one) != "."][::-1]:
-            mode, _ = await self._listed(above, commit=commit)
-            if mode != "040000":
-                what = KINDS.get(mode, "a file")
-                raise BadInput(f"`{above}` is {what}, not a folder", field=path, fix="Name the file itself, in this repository.")
+        for above in _above(path):
+            await self._expect_folder(above, path, commit=commit)
         mode, name = await self._listed(path, commit=commit)
         if mode not in FILE_MODES:
             raise BadInput(f"this is {KINDS.get(mode, mode)}, not a file", field=path, fix="Name the file itself, in this repository.")
@@ -274,6 +287,11 @@ class WorkCopy:
             return await run(command, folder=self.folder, environment=self.environment, timeout_seconds=self.timeout_seconds, given=given)
         except FileNotFoundError:
             raise Permanent("git was not found on PATH. Install it where releases run") from None
+
+
+def _above(path: str) -> list[str]:
+    """List the folders above a file, the outermost first."""
+    return [str(one) for one in PurePosixPath(path).parents if str(one) != "."][::-1]
 
 
 def _hash(text: str) -> str:

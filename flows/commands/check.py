@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     from flows.commands._credentials import ask_credentials
+    from flows.commands._documentation import ask_repository
     from flows.commands._policies import ask_policies, ask_source
     from flows.commands._power import ask_traffic
     from flows.commands._previews import ask_platforms
@@ -96,18 +98,17 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
         not_theirs, unasked = ask_credentials(plan, online=online)
         queries, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
         refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
-        absent, unknown_blocks = ask_receivers(plan) if online else ([], [])
-        problems = [*weaker, *elsewhere, *closed, *not_theirs, *queries, *refused, *absent]
-        warnings = [*warnings, *unknown_source, *unasked, *notes, *unknown, *unknown_blocks]
+        blocks = [ask(plan) for ask in (ask_receivers, ask_repository)] if online else []
+        problems = [*weaker, *elsewhere, *closed, *not_theirs, *queries, *refused, *chain(*(problem for problem, _ in blocks))]
+        warnings = [*warnings, *unknown_source, *unasked, *notes, *unknown, *chain(*(note for _, note in blocks))]
     problems += wrong
-    steps: list[str] = []
-    power: Mapping[str, list[tuple[str, ...]]] = {}
-    if plan is not None and not problems:
-        current, note = current_versions(plan) if online else ({}, "")
-        warnings += [note] if note else []
-        steps = list(describe_course(plan, version or "VERSION", current))
-        power, undecidable = ask_traffic(plan, online=online)
-        warnings += [*undecidable, *(compare_with_tag(arguments.plan, version) if version else [])]
+    if plan is None or problems:
+        return Checked(plan, version, problems, warnings, [], previews, rules, {}, windows)
+    current, note = current_versions(plan) if online else ({}, "")
+    warnings += [note] if note else []
+    steps = list(describe_course(plan, version or "VERSION", current))
+    power, undecidable = ask_traffic(plan, online=online)
+    warnings += [*undecidable, *(compare_with_tag(arguments.plan, version) if version else [])]
     return Checked(plan, version, problems, warnings, steps, previews, rules, power, windows)
 
 
@@ -176,6 +177,7 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
         The plan or None, every problem, and warnings: what may still be fixed before a release.
     """
     from tasks.data.suites import broken_suites
+    from tasks.documentation.template import template_problems
     from tasks.evidence.deciding_files import unreadable_files
     from tasks.process.files import missing_files, read_bounded
     from tasks.rollout.manifests import read_manifests
@@ -192,8 +194,8 @@ def look_at(file: Path) -> tuple[Plan | None, list[str], list[str]]:
         return None, [str(problem) for problem in found], []
     folder = file.resolve().parent
     (problems, warnings), (broken, awaited) = missing_files(plan, folder), broken_suites(plan, folder)
-    problems, warnings = [*problems, *broken, *read_manifests(plan, folder)[1]], warnings + awaited
-    problems = problems or unreadable_files(plan, folder)
+    problems = [*problems, *broken, *read_manifests(plan, folder)[1], *template_problems(plan.documentation, folder)]
+    problems, warnings = problems or unreadable_files(plan, folder), warnings + awaited
     return plan, [f"{file}: {problem}" for problem in problems], [f"{file}: {warning}" for warning in warnings]
 
 

@@ -18,6 +18,7 @@ from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.acting import acting_for
 from flows.lifecycle.closing import close_record
 from flows.lifecycle.context import Phase, begin_phase, platform_of
+from flows.lifecycle.publishing import publish
 from flows.rollout.migrations import stays_forward
 from flows.rollout.moved import was_moved
 from flows.rollout.revert import roll_back_moved, tell_failed
@@ -28,7 +29,6 @@ from tasks.notify import alert
 from tasks.record.deployed import keep_deployed
 from tasks.record.journal import closing_entry, read_entries, read_entry, say
 from tasks.record.kept_times import measure_times
-from tasks.record.report import publish_record
 from tasks.record.without_key import rolling_back
 from tasks.rollout.rollout import abort_canary, acquire_lease, read_position, release_lease
 from tasks.rules.analysis.outcome import Outcome
@@ -72,7 +72,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         if outcome != "skipped":  # once all is done that others wait for: a receiver may take its time
             told = phase.plan.notify if phase else []
             await alert(told, service=service, version=version, outcome=outcome, reason=reason, run=run, is_rollback=on_demand)
-        await _publish(run, service=service)
+        await publish(phase, run, service=service)
         if late is not None:
             raise late
         await retried(end_attempt)(run, outcome=outcome)
@@ -278,14 +278,6 @@ async def _release_leases(phase: Phase, run: str) -> Exception | None:
     with rolling_back():  # by what is kept: the lease is where this release acquired it, whatever its block says now
         late = await asyncio.gather(*(release(environment) for environment in environments_reversed(phase.plan)))
     return next((error for error in late if error is not None), None)
-
-
-async def _publish(run: str, *, service: str) -> None:
-    """Publish the record; a storage or server that cannot take it holds no service up."""
-    try:
-        await publish_record(run, service=service)
-    except Exception as error:  # noqa: BLE001 - the entries are safe, and `shipway report` makes the page again
-        say(f"the record could not be published: {error_text(error)}; `shipway report {run}` makes it again")
 
 
 async def end_watch(flow: Flow[..., Any], flow_run: FlowRun, state: State[Any]) -> None:  # noqa: ARG001 - Prefect names them

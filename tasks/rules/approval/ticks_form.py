@@ -37,6 +37,7 @@ class Progress(NamedTuple):
 
     def as_evidence(self) -> dict[str, Any]:
         """Write it for the record."""
+        hints = {item.name: item.rollback for item in self.items}
         return {
             "before": self.before,
             "through": self.of(),
@@ -44,7 +45,10 @@ class Progress(NamedTuple):
                 {"item": item.name, "text": item.text, "who": list(item.who), "required": item.required}
                 for item in open_items(self.items, self.done)
             ],
-            "done": [{"item": name, "did": one.did, "who": one.who, "evidence": one.evidence} for name, one in self.done.items()],
+            "done": [
+                {"item": name, "did": one.did, "who": one.who, "evidence": one.evidence, "rollback": hints.get(name, "")}
+                for name, one in self.done.items()
+            ],
         }
 
 

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, 
 from tasks.rules.plan.approval import Approval
 from tasks.rules.plan.checklist import Checklist
 from tasks.rules.plan.data import DataSuites, Samples
+from tasks.rules.plan.documentation import Documentation
 from tasks.rules.plan.evidence import ChangeLog, Command, Dependency, Junit
 from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
 from tasks.rules.plan.migrations import Migrations
@@ -243,6 +244,8 @@ class Plan(Section):
     """What must be true before production."""
     logs: Logs = Logs()
     """How logs are judged."""
+    documentation: Documentation = Documentation()
+    """The page that documents each deployment."""
     notify: Annotated[list[BlockName], Field(max_length=50)] = Field(default_factory=list)
     """Prefect notification blocks that get messages: `slack-webhook/team`."""
 

@@ -12,7 +12,7 @@ from tasks.rules.record.picture import in_words, picture
 from tasks.rules.record.series import series_of
 from tasks.rules.record.view import Row, Summary, checks_of, rows_of, summary_of
 
-SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~-])")
+SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
 LONGEST_CELL = 400
 MAX_ROWS = 500
 TURNS = {"opened", "gate", "approval", "tick", "refused", "verdict", "rollback", "closed"}
@@ -31,8 +31,9 @@ def to_markdown(entries: list[Entry], *, problems: list[str], place: str = "") -
         Markdown whose only pictures are data URIs and in which nothing that the record quotes can act.
     """
     checks = checks_of(entries)
-    parts = [_head(summary_of(entries)), _problems(problems), _checks(checks), _docs(checks, place=place), _pictures(entries)]
-    parts.append(_timeline([row for row in rows_of(entries) if row.entry.kind in TURNS]))
+    parts = [_head(summary_of(entries)), faults_of_chain(problems), _under("Checks", table_of_checks(checks))]
+    parts += [_docs(checks, place=place), _under("What was watched", "\n\n".join(embedded(pictures_of(entries))))]
+    parts.append(_under("Timeline", table_of_turns(rows_of(entries))))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -56,15 +57,29 @@ def _head(summary: Summary) -> str:
     return "\n".join([f"# {plain(summary.service)} {change}: {summary.outcome_words}", "", *why, *([""] if why else []), *table])
 
 
-def _problems(problems: list[str]) -> str:
+def faults_of_chain(problems: list[str]) -> str:
+    """Say that the chain is broken, and how; "" if it is intact."""
     return "\n".join(["**The chain of this record is broken:**", "", *(f"- {plain(problem)}" for problem in problems)]) if problems else ""
 
 
-def _checks(rows: list[Row]) -> str:
-    if not rows:
-        return ""
+def table_of_checks(rows: list[Row]) -> str:
+    """Write the entries that checked something as a table; "" if there is none."""
     lines = [f"| {plain(row.phase)} | {plain(row.entry.what)} | {plain(row.result)} | {plain(row.entry.why)} |" for row in rows[:MAX_ROWS]]
-    return "\n".join(["## Checks", "", "| Phase | Check | Result | Why |", "|---|---|---|---|", *lines])
+    return "\n".join(["| Phase | Check | Result | Why |", "|---|---|---|---|", *lines, *_rest(rows)]) if rows else ""
+
+
+def table_of_turns(rows: list[Row]) -> str:
+    """Write where the release turned, in the order of time, as a table."""
+    found = [row for row in rows if row.entry.kind in TURNS]
+    lines = [
+        f"| {row.after} | {plain(row.phase)} | {plain(row.entry.who)} | {plain(row.entry.what)} | {plain(row.entry.why)} |"
+        for row in found[:MAX_ROWS]
+    ]
+    return "\n".join(["| After | Phase | Who | What | Why |", "|---|---|---|---|---|", *lines, *_rest(found)])
+
+
+def _rest(rows: list[Row]) -> list[str]:
+    return ["", f"{len(rows) - MAX_ROWS} more entries are in the record itself."] if len(rows) > MAX_ROWS else []
 
 
 def _docs(rows: list[Row], *, place: str) -> str:
@@ -73,20 +88,15 @@ def _docs(rows: list[Row], *, place: str) -> str:
     return "\n".join(["## Data Docs", "", "| Phase | Check | Page |", "|---|---|---|", *found]) if found and place else ""
 
 
-def _pictures(entries: list[Entry]) -> str:
-    shown = []
-    for index, series in enumerate(series_of(entries)):
-        image = base64.b64encode(picture(series, name=f"picture-{index}", style="card").encode()).decode()
-        shown.append(f"![{plain(in_words(series))}](data:image/svg+xml;base64,{image})")
-    return "\n\n".join(["## What was watched", *shown]) if shown else ""
+def pictures_of(entries: list[Entry]) -> list[tuple[str, str]]:
+    """Draw what was watched: each picture in words, and as SVG."""
+    return [(in_words(one), picture(one, name=f"picture-{index}", style="card")) for index, one in enumerate(series_of(entries))]
 
 
-def _timeline(rows: list[Row]) -> str:
-    lines = [
-        f"| {row.after} | {plain(row.phase)} | {plain(row.entry.who)} | {plain(row.entry.what)} | {plain(row.entry.why)} |"
-        for row in rows[:MAX_ROWS]
-    ]
-    rest = [f"{len(rows) - MAX_ROWS} more entries are in the record itself."] if len(rows) > MAX_ROWS else []
-    return "\n".join(
-        ["## Timeline", "", "| After | Phase | Who | What | Why |", "|---|---|---|---|---|", *lines, *(["", *rest] if rest else [])]
-    )
+def embedded(pictures: list[tuple[str, str]]) -> list[str]:
+    """Write pictures as Markdown that carries them."""
+    return [f"![{plain(words)}](data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()})" for words, svg in pictures]
+
+
+def _under(heading: str, text: str) -> str:
+    return f"## {heading}\n\n{text}" if text else ""
