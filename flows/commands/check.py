@@ -105,10 +105,9 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     if plan is None or problems:
         return Checked(plan, version, problems, warnings, [], previews, rules, {}, windows)
     current, note = current_versions(plan) if online else ({}, "")
-    warnings += [note] if note else []
     steps = list(describe_course(plan, version or "VERSION", current))
     power, undecidable = ask_traffic(plan, online=online)
-    warnings += [*undecidable, *(compare_with_tag(arguments.plan, version) if version else [])]
+    warnings += [*filter(None, [note]), *undecidable, *(compare_with_tag(arguments.plan, version) if version else [])]
     return Checked(plan, version, problems, warnings, steps, previews, rules, power, windows)
 
 
