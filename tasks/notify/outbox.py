@@ -21,16 +21,16 @@ from blocks import processes
 from blocks.commands import run_command
 from blocks.errors import Refused, ShipwayError, Temporary
 from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept, remove_kept, write_kept
+from blocks.notify.sending_process import SECONDS
 from blocks.outside_text import error_text
 from tasks.lifecycle.clock import now
-from tasks.notify.sending_process import SECONDS
 from tasks.process.concurrency import to_its_end, turns
 from tasks.rollout.platforms import load_block
 from tasks.rules.notify.facts import Content
 from tasks.rules.notify.outbox import Delivery, Message, claim, deliveries_in_order, noted, up_to
 
 FOLDER, WHAT = "outbox", "a message to the team and what became of it"
-PROGRAM = "tasks.notify.sending_process"
+PROGRAM = "blocks.notify.sending_process"
 PASSED_ON = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
