@@ -207,7 +207,7 @@ async def test_no_answer_of_a_receiver_costs_this_process_memory_or_time(answers
     await fail([block], "r1")
     assert time.monotonic() - began < 20
     assert peak_bytes() - before < 100_000_000
-    assert subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "sending_process"], check=False).returncode == 1  # noqa: S607, ASYNC221
+    assert subprocess.run(["pgrep", "-P", str(os.getpid()), "-f", "sending_process"], check=False).returncode == 1  # noqa: ASYNC221
     (left,) = outbox.undelivered()
     assert re.search(r"did not acknowledge|did not accept|was not sent to|^$", left.deliveries[block].fault)
 
