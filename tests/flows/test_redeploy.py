@@ -103,6 +103,20 @@ async def test_a_canary_that_died_is_begun_anew_whatever_its_shift_or_promotion_
     assert "It is started anew" in desk.said[0]
 
 
+async def test_a_promotion_that_fails_half_way_is_not_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was begun by this very rollback, which goes on with it the next time."""
+    desk = Desk(monkeypatch, canary="GOOD", percent=100)
+
+    async def late(*_: Any) -> None:
+        desk.platform.position["under_way"] = "promotion"
+        raise Temporary("the API server does not answer")
+
+    monkeypatch.setattr(desk.platform, "promote", late)
+    with pytest.raises(Temporary):
+        await desk.redeploy()
+    assert desk.effects == ["shift 100"]
+
+
 @pytest.mark.parametrize("error", [Superseded, Refused])
 async def test_who_may_not_act_begins_nothing_anew(monkeypatch: pytest.MonkeyPatch, error: type[ShipwayError]) -> None:
     """Another one does."""
