@@ -16,7 +16,7 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 20 times as fast
 _MERGE = "<<"
 
 
-class _PlainLoader(_LOADER):  # type: ignore[misc] - which of the two is known when it runs
+class _PlainLoader(_LOADER):  # type: ignore[misc]  # which of the two is known when it runs
     """Reads numbers and dates as the text that they are, as in a password of digits."""
 
 
