@@ -49,8 +49,7 @@ class Position(TypedDict):
         owner: Who holds the lease, or None.
         generation: The newest generation given out.
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
-        under_way: Only where the platform's strategy does not say it: the canary takes the baseline's place itself, or its promotion was
-            begun, which `promote` alone finishes, whatever share it has.
+        under_way: Only if the canary takes the baseline's place itself, or its promotion was begun: `promote` finishes it at any share.
     """
 
     baseline: str | None

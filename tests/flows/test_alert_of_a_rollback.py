@@ -53,7 +53,9 @@ async def test_it_is_recorded_first_and_then_told(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(revert, name, value)
     plan = SimpleNamespace(notify=["slack-webhook/team"], service="shop")
     phase: Any = SimpleNamespace(read=giving(None), append=giving(None, "recorded"), plan=plan, owner="r1")
-    assert await revert.roll_back(phase, "production", reason=as_reason("bad"), to="", bad="2") == result
+    found = await revert.roll_back(phase, "production", reason=as_reason("bad"), to="", bad="2")
+    await revert.tell_failed(phase, [found])
+    assert found == result
     assert done == ["over", "recorded", *(["told"] if outcome is Outcome.FAILED else [])]
 
 
@@ -74,8 +76,8 @@ async def test_an_alert_that_was_not_sent_is_sent_when_the_rollback_is_looked_at
     monkeypatch.setattr(alerts, "_emit", lambda *_, **__: None)
     plan = SimpleNamespace(notify=["slack-webhook/team"], service="shop")
     phase: Any = SimpleNamespace(read=read, plan=plan, owner="r1")
-    for environment in ("production/a", "production/b"):
-        await revert.roll_back(phase, environment, reason=as_reason("bad"), to="", bad="2")
+    both = ("production/a", "production/b")
+    await revert.tell_failed(phase, [await revert.roll_back(phase, one, reason=as_reason("bad"), to="", bad="2") for one in both])
     each = [f"r1/rollback/production/{name}" for name in "ab"]
     assert told == (each if outcome == "failed" else [])
 

@@ -12,6 +12,8 @@ from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, is_production, places_of, section_of
 from tasks.rules.policy.policy import LeastAnalysis, Policy, RequesterName, Series, Signatures
 
+TOLD = "script/"  # blocks whose counts a script prints, and so the version
+
 
 class Rules(BaseModel):
     """The effective rules of one plan.
@@ -155,10 +157,12 @@ def _loose_item(plan: Plan, name: str, people: Sequence[str], *, by: str) -> Ite
 
 
 def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *, by: str) -> Iterator[str]:
+    told = next((place.platform for place in places if place.platform.startswith(TOLD)), "")
+    counted = [sli for sli in plan.judgement.slis if not (told and isinstance(sli, PlatformSli))]
     for indicator in least.indicators:
-        if not any(_keeps(sli, least, indicator, prometheus=plan.judgement.prometheus) for sli in plan.judgement.slis):
+        if not any(_keeps(sli, least, indicator, prometheus=plan.judgement.prometheus) for sli in counted):
             slow = f", a threshold of at most {least.threshold_seconds:g} s" if indicator == "latency" and least.threshold_seconds else ""
-            where = f"`least_analysis.series` in {least.prometheus} or the platform" if least.prometheus else "the platform"
+            where = " or ".join(_places_that_count(least, told=told))
             yield (
                 f"judgement.slis: none counted by {where} decides on {indicator} with a limit of at most {least.limit:g}{slow} and a "
                 f"tolerance of at most {least.tolerance:g}, as `least_analysis.indicators` {by} requires. Add one with "
@@ -178,6 +182,13 @@ def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *,
                 f"{field}[0].percent: {place.steps[0].percent} is more than the {least.first_percent} of "
                 f"`least_analysis.first_percent` {by}. Add a smaller first step."
             )
+
+
+def _places_that_count(least: LeastAnalysis, *, told: str) -> list[str]:
+    series = [f"`least_analysis.series` in {least.prometheus}"] if least.prometheus else []
+    if not told:
+        return [*series, "the platform"]
+    return series or [f"Prometheus (the policy names none, and the counts of {told} are what its script says)"]
 
 
 def _keeps(sli: Sli, least: LeastAnalysis, indicator: str, *, prometheus: str) -> bool:

@@ -254,3 +254,17 @@ def test_an_sli_that_may_see_no_error_keeps_no_policy(sli: dict[str, Any], least
     plan = plan_of(judgement={"slis": [sli], "prometheus": "prometheus/team"})
     policy = policy_of(least_analysis={"indicators": ["errors"], "limit": 0.1, "tolerance": 0.05, **least})
     assert [one.split(":")[0] for one in conflicts(plan, [policy])] == ([] if counts else ["judgement.slis"])
+
+
+@pytest.mark.parametrize(
+    ("slis", "least", "counts"),
+    [([ERRORS], {}, False), ([ERRORS], IN_PROMETHEUS, False), ([ERRORS, COUNTED | {"name": "counted"}], IN_PROMETHEUS, True)],
+)
+def test_what_a_script_counts_keeps_no_policy(slis: list[dict[str, Any]], least: dict[str, Any], counts: bool) -> None:  # noqa: FBT001
+    """Its version says it of itself; an indicator from Prometheus must decide, and the refusal says so."""
+    steps = [{"percent": 10, "watch_seconds": 60}, {"percent": 100}]
+    plan = plan_of(production={"platform": "script/shop", "steps": steps}, judgement={"slis": slis, "prometheus": "prometheus/team"})
+    policy = policy_of(protects=["script/shop"], least_analysis={"indicators": ["errors"], "limit": 0.1, "tolerance": 0.05, **least})
+    found = conflicts(plan, [policy])
+    assert [one.split(":")[0] for one in found] == ([] if counts else ["judgement.slis"])
+    assert all("in prometheus/team" in one if least else "the counts of script/shop are what its script says" in one for one in found)
