@@ -26,7 +26,7 @@ from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 from tasks.rules.plan.targets import STAGING, place_of
-from tasks.rules.rollout.next_step import PREPARE
+from tasks.rules.rollout.next_step import PREPARE, PROMOTE
 
 
 @flow(
@@ -71,6 +71,8 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     seconds, title, key = phase.plan.staging.ready_timeout_seconds, f"prepare {version}", "staging/prepare"
     await note_release_begins(phase, platform, STAGING)
     before = await prepare(phase, platform, version, environment=STAGING, lease=lease, timeout_seconds=seconds, title=title, key=key)
+    if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PROMOTE):
+        return failed(fault)  # what was set while it came up: its first request is the next effect
     await named(shift_traffic, "shift all traffic")(platform, version=version, percent=100, lease=lease, key=phase.key("staging/shift"))
     await own_what_was_changed(phase, platform, STAGING)
     after = await named(promote_revision, f"promote {version}")(platform, version=version, lease=lease, key=phase.key("staging/promote"))

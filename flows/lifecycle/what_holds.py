@@ -42,8 +42,8 @@ async def what_holds_a_step(phase: Phase) -> Hold | None:
 
 async def _closed(plan: Plan) -> Hold | None:
     try:
-        groups = await with_calendars(groups_now(plan, await asyncio.to_thread(load_policies)))
-        seen = look(groups, now()) if groups else None
+        groups = await with_calendars(await asyncio.to_thread(groups_now, plan, await asyncio.to_thread(load_policies)))
+        seen = await asyncio.to_thread(look, groups, now()) if groups else None
     except ShipwayError as error:
         return windows_unreadable(str(error))
     if seen is None or seen.is_open:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import datetime
+from functools import partial
 from typing import NamedTuple
 
 from blocks.errors import Refused, Skipped
@@ -234,7 +235,7 @@ async def _turn_of_others(phase: Phase, due: Due | None) -> Waits | None:
     if other is None:
         return None
     groups = await with_calendars(await asyncio.to_thread(groups_now, phase.plan, policies))
-    seen = look(groups, now())
+    seen = await asyncio.to_thread(look, groups, now())
     until = min(seen.until or now() + LOOK_AGAIN, now() + LOOK_AGAIN)
     others = f"another release of the group `{other.group}` is under way"
     return Waits(others, other.why, wakes_for(due, until), (TURN,), held=other.held)
@@ -264,9 +265,10 @@ async def _decide(phase: Phase, *, wave: int, due: Due | None) -> _Decided:
     groups = await with_calendars(await asyncio.to_thread(groups_now, phase.plan, await expect_policies_kept(phase)))
     by = (windows_name(groups),) if groups else ()
     history = await asyncio.to_thread(history_of, phase.plan)
-    found, alone = (decide_wave(phase.plan, some, now(), wave=wave, due=due, history=history) for some in (groups, ()))
+    decided = partial(decide_wave, phase.plan, wave=wave, due=due, history=history)
+    found, alone = [await asyncio.to_thread(decided, some, now()) for some in (groups, ())]  # many windows take a second or two
     if found.closes is not None and (said := await said_about(phase, _short(phase, wave, found.closes))):
-        found = decide_wave(phase.plan, groups, now(), wave=wave, due=due, said=said, history=history)
+        found = await asyncio.to_thread(decided, groups, now(), said=said)
     notes = "; ".join(notes_of(groups))
     if alone.until is not None or not groups:
         return _Decided(found, (SCHEDULE,) if alone.until else by, notes)  # which no one can override

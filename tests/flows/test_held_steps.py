@@ -159,12 +159,12 @@ async def test_before_each_step_forward_of_production_it_is_looked_what_holds_it
 
 
 async def test_before_each_step_forward_of_staging_it_is_looked_what_holds_it(phase: Kept, course: list[str]) -> None:
-    """Its version is brought up in one step, from the start to the promotion."""
+    """Before its version is started, and once more before its first request: it may take minutes until it is ready."""
     await staging_flow._roll_out(phase, version="1.1")
     found = [one.removesuffix(" 1.1") for one in course]
     assert found == [
-        "look prepare", "look a", "migrate a", "look b", "migrate b", "look prepare", "prepare", "shift all traffic", "promote",
-        "look c", "migrate c",
+        "look prepare", "look a", "migrate a", "look b", "migrate b", "look prepare", "prepare", "look promote", "shift all traffic",
+        "promote", "look c", "migrate c",
     ]  # fmt: skip
 
 
@@ -189,6 +189,16 @@ async def test_what_is_held_for_too_long_before_the_promotion_is_rolled_back(
     hold_for(monkeypatch, FROZEN)
     monkeypatch.setattr(held_step, "now", lambda: datetime.now(UTC) + timedelta(hours=1))
     assert "more than the 5 min" in await wait_while_held(phase, Standing(None, "production", "1.2"), before=before)  # type: ignore[arg-type]
+
+
+async def test_a_staging_that_is_held_before_its_first_request_goes_on_when_it_is_lifted(
+    phase: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is watched there meanwhile, and the record says where it stands."""
+    hold_for(monkeypatch, FROZEN, None)
+    assert await wait_while_held(phase, Standing(None, "staging", "1.2"), before=PROMOTE) == ""  # type: ignore[arg-type]
+    (entry,) = phase.entries
+    assert (entry.environment, entry.what) == ("staging", "Held before the first request: frozen until the freeze is lifted")
 
 
 @pytest.mark.slow

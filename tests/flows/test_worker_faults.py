@@ -8,6 +8,7 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(600), 
 WITH_WORKER_SECONDS = 60
 WITHOUT_WORKER_SECONDS = 120
 END_SECONDS = 240
+OPENS_SECONDS = 90  # long enough for what comes before production, on a machine that has other work
 
 
 @pytest.fixture(scope="module")
@@ -215,3 +217,23 @@ async def test_a_waiting_release_survives_the_stack(stage: Stage, visitors: Traf
     ran = await until_closed(stage, run)
     await check_closed(stage, ran, outcome="deployed")
     await check_well(stage, version="6.6")
+
+
+async def test_a_server_that_is_down_when_a_window_opens_delays_the_release_alone(stage: Stage, visitors: Traffic, stack: Any) -> None:  # noqa: ARG001
+    """Stopped before the opening and started after it, with a worker that meets no server meanwhile: it is woken once, and goes on."""
+    opens = (datetime.now(UTC) + timedelta(seconds=OPENS_SECONDS)).replace(microsecond=0)
+    closed = {"from": "2020-01-01", "until": f"{opens:%Y-%m-%dT%H:%M:%S}", "zone": "UTC", "reason": "stocktaking", "owner": "platform"}
+    run = await begin(stage, "6.7", plan=slow_plan(stage, seconds=2, windows={"deny": [closed]}))
+    await until(stage, run, lambda ran: ran.state == "Suspended")
+    kill(stack.home, "supervisor")  # which would start another server at once
+    kill(stack.home, "server")
+    await asyncio.sleep(max(0.0, (opens - datetime.now(UTC)).total_seconds()) + 5)
+    assert pids(stack.home)["server"] is None
+    assert pids(stack.home)["worker"] is not None
+    lifecycle.start(stack.home)
+    wait_until_ready(stack.home)
+    ran = await until_closed(stage, run)
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version="6.7")
+    waited = [entry for entry in ran.entries if "waits_until" in entry.evidence]
+    assert [datetime.fromisoformat(entry.evidence["waits_until"]) for entry in waited] == [opens]

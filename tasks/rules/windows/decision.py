@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from tasks.rules.windows.opening import Group, longest_opening, look, next_opening, openings
+from tasks.rules.windows.opening import Group, cut_at, longest_opening, look, next_opening, openings
 from tasks.rules.windows.words import NEVER, look_in_words, moment_in_words, never_read, why_closed, zone_of_all
 
 LOOK_AGAIN = timedelta(days=1)  # where nothing says when it opens: a freeze without an end may be lifted
@@ -76,15 +76,21 @@ def fault(groups: Sequence[Group], at: datetime, *, needed: timedelta, if_too_sh
             return f"production stays closed by {'; '.join(unread)}"
         seen = look(groups, at)
         fix = "" if any(one.is_unknown for one in seen.because) else ". Change the windows"
-        return f"production never opens: {look_in_words(seen)}{fix}"
+        return f"production never opens: {look_in_words(seen)}{_cut(groups, at)}{fix}"
     longest = longest_opening(groups, at)
     if if_too_short != "wait" or longest is None or longest >= needed + TO_BEGIN:
         return ""
     return (
         f"no window is long enough: a wave of production takes at most {_minutes(needed)}, and {_minutes(TO_BEGIN)} to begin; "
-        f"the longest opening is {_minutes(longest)}. "
+        f"the longest opening is {_minutes(longest)}{_cut(groups, at)}. "
         f"Make a window longer, or write `if_too_short: proceed`, or `ask`"
     )
+
+
+def _cut(groups: Sequence[Group], at: datetime) -> str:
+    """Say from when on openings are not looked at; "" if all are."""
+    behind = cut_at(groups, at)
+    return "" if behind is None else f". The windows have too many openings: those from {moment_in_words(behind)} on are not looked at"
 
 
 def _too_short(until: datetime | None, at: datetime, needed: timedelta, zone: str) -> str:

@@ -16,6 +16,9 @@ from tasks.rules.windows.window import Interval, Window, intervals
 Group = tuple[Window, ...]
 HORIZON = timedelta(days=731)  # two years and a leap day: what opens later counts as never
 MOST_INTERVALS = 20_000  # of one window, looked at in one answer; what lies behind them is not known, and counts as closed
+MOST_LOOKS = (
+    1_000_000  # at windows, in one answer, likewise: a few hundred thousand openings of a few windows, or ten thousand of a hundred
+)
 
 
 class Stretch(NamedTuple):
@@ -26,12 +29,14 @@ class Stretch(NamedTuple):
         end: Until when (UTC); None if nothing says so, or if it is closed beyond the horizon.
         is_open: Whether production may change.
         because: The windows: those that deny, or the allow windows of the first group of which none is open; else the open allow windows.
+        is_cut: Whether it counts as closed only because the windows have too many openings to look through.
     """
 
     begin: datetime
     end: datetime | None
     is_open: bool
     because: Group
+    is_cut: bool = False
 
     def lasts(self) -> timedelta | None:
         """Say how long it is; None for longer than anything that is looked at."""
@@ -108,21 +113,28 @@ def longest_opening(groups: Sequence[Group], at: datetime) -> timedelta | None:
 def stretches(groups: Sequence[Group], at: datetime, *, horizon: timedelta = HORIZON) -> Iterator[Stretch]:
     """Go through the time from a moment on; each stretch ends where the next one begins, the last one lies at the horizon.
 
-    The cost is bounded: it looks at most at two years and at 20,000 intervals of a window.
+    The cost is bounded: it looks at most at two years, at 20,000 intervals of a window, and at a million of all; and as often at windows.
     """
     end = at + horizon
-    cursors = [[_Cursor(window, at, end) for window in group] for group in groups]
-    moment = at
+    most = min(MOST_INTERVALS, MOST_LOOKS // max(sum(map(len, groups)), 1))
+    cursors = [[_Cursor(window, at, end, most=most) for window in group] for group in groups]
+    each = [one for group in cursors for one in group]
+    moment, looks = at, 0
     while True:
-        found = _stretch(cursors, moment)
+        found, looks = _stretch(cursors, moment), looks + len(each)
+        if looks > MOST_LOOKS or any(one.is_spent for one in each):
+            yield found._replace(end=None, is_open=False, is_cut=True)
+            return
         if found.end is None or found.end >= end:
             yield found if found.is_open else found._replace(end=None)
             return
-        if any(one.is_spent for group in cursors for one in group):
-            yield found._replace(end=None, is_open=False)
-            return
         yield found
         moment = found.end
+
+
+def cut_at(groups: Sequence[Group], at: datetime) -> datetime | None:
+    """Give from when on the windows have too many openings to look through (UTC), which counts as closed; None if they have not."""
+    return next((stretch.begin for stretch in stretches(groups, at) if stretch.is_cut), None)
 
 
 def _stretch(groups: Sequence[Sequence[_Cursor]], moment: datetime) -> Stretch:
@@ -149,9 +161,9 @@ def _stretch(groups: Sequence[Sequence[_Cursor]], moment: datetime) -> Stretch:
 class _Cursor:
     """The intervals of one window, gone through once from left to right."""
 
-    def __init__(self, window: Window, at: datetime, until: datetime) -> None:
+    def __init__(self, window: Window, at: datetime, until: datetime, *, most: int) -> None:
         self.window = window
-        self._left = MOST_INTERVALS
+        self._left = most
         self._found = intervals(window, at, until)
         self._now: Interval | None = next(self._found, None)
 
@@ -159,7 +171,7 @@ class _Cursor:
         """Give the interval that is open at a moment, or the next one."""
         while self._now is not None and self._now.end <= moment:
             self._left -= 1
-            self._now = next(self._found, None)
+            self._now = None if self.is_spent else next(self._found, None)  # whoever asks looks if it is spent
         return self._now
 
     @property

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from cronsim import CronSim
 
-from tasks.rules.windows.opening import longest_opening, look, next_opening, stretches
+from tasks.rules.windows import opening
+from tasks.rules.windows.decision import fault
+from tasks.rules.windows.opening import cut_at, longest_opening, look, next_opening, stretches
 from tasks.rules.windows.window import Kind, Window, intervals
 from tests.rules.windows.oracle import utc
 
@@ -123,13 +125,35 @@ def test_what_never_opens_is_found(windows: list[Window]) -> None:
         [every("*/2 * * * *", minutes=1), every("*/2 * * * *", "deny", minutes=1)],
         [every("* * * * *", "deny", minutes=5)],
         [*[every(f"{number} 1 * * *", minutes=30) for number in range(25)], *[every("0 2 * * *", "deny", minutes=60)] * 25],
+        [every(f"{number % 59}-59/7 * * * *", "allow" if number % 2 else "deny", minutes=1) for number in range(100)],
+        [every(f"{number % 59}-59/7 * * * *", "allow" if number % 2 else "deny", minutes=1) for number in range(1_000)],
+        [once("2026-11-01T00:00", "2028-10-01T00:00"), *[every(f"{number}-59/7 * * * *", minutes=1) for number in range(50)]],
+        [once("2026-11-01T00:00", "2028-10-01T00:00"), *[every(f"{number % 59}-59/7 * * * *", minutes=1) for number in range(1_000)]],
     ],
 )
 def test_the_cost_is_bounded(windows: list[Window]) -> None:
-    """All of two years, in processor time; 50 windows, or one of each minute."""
+    """All of two years, in processor time; of 1,000 windows, or one of each minute, or many behind a long freeze."""
     begun = time.process_time()
     list(islice(stretches([tuple(windows)], utc(2026, 11, 29)), 1_000_000))
     assert time.process_time() - begun < 3
+
+
+def test_what_is_too_much_to_look_through_is_closed_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a moment on, by the number of windows and of their openings; what opens before counts."""
+    rare, often = every("0 0 1 * *", minutes=120), every("*/10 * * * *", minutes=1)
+    at, hour = utc(2026, 11, 29, 12), timedelta(hours=1)
+    whole = next_opening([(rare, often)], at, needed=hour)
+    assert whole is not None
+    assert (whole.begin, cut_at([(rare, often)], at)) == (utc(2026, 11, 30, 23), utc(2027, 4, 17, 9, 11))
+    monkeypatch.setattr(opening, "MOST_LOOKS", 40)
+    cut = cut_at([(rare, often)], at)
+    assert cut is not None
+    assert cut - at < timedelta(hours=4)
+    assert next_opening([(rare, often)], at, needed=hour) is None
+    assert next_opening([(rare, often)], utc(2026, 11, 30, 23), needed=hour) == whole
+    said = fault([(rare, often)], at, needed=hour, if_too_short="wait")
+    assert "the longest opening is 1 min. The windows have too many openings: those from Sun 2026-11-29 " in said
+    assert cut_at([(every("0 0 1 1 *", minutes=120),)], at) is None
 
 
 @pytest.mark.parametrize("zone", ["Europe/Berlin", "Australia/Sydney", "America/New_York"])
