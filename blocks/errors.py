@@ -11,6 +11,7 @@ ShipwayError
 ├── WorldMoved     the environment is not as we left it; stop and report it
 │   └── Tampered       what was remembered was changed by others; do not go by it
 └── RolloutFailed  the platform cannot run this version; carries its evidence
+    └── ScriptFailed   its script failed, and may be run again if the plan or people say so
 """
 
 from __future__ import annotations
@@ -104,3 +105,22 @@ class RolloutFailed(Permanent):
         """Keep the evidence for the record."""
         super().__init__(message)
         self.evidence = tuple(said(line) for line in evidence)
+
+
+class ScriptFailed(RolloutFailed):
+    """Script failed: one that moves a release forward; it may be run again if the plan or people say so.
+
+    Args:
+        message: As in `RolloutFailed`.
+        evidence: As in `RolloutFailed`.
+        act: What it was to bring about, for people and programs: `shift 1.1 to 25 %`.
+        step: The same without the version, in lower-case letters, digits and dashes: `shift-25`.
+        runs: How often it failed in this release.
+        lines: The last lines that it printed.
+    """
+
+    def __init__(self, message: str, *, evidence: tuple[str, ...], act: str, step: str, runs: int, lines: tuple[str, ...]) -> None:
+        """Keep what failed beside the message."""
+        super().__init__(message, evidence=evidence)
+        self.act, self.step, self.runs = act, step, runs
+        self.lines = tuple(said(line) for line in lines)

@@ -88,7 +88,8 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
         first = inputs if wave == waves[0] else None  # what has begun finishes
         rolled_out = await _when_it_may(phase, version, wave=wave, approval=approval, inputs=first)
         if rolled_out.inconclusive:
-            return failed(f"inconclusive {rolled_out.reason}; only a release can ask")
+            what = "" if any(one.script for one in rolled_out.inconclusive) else "inconclusive "
+            return failed(f"{what}{rolled_out.reason}; only a release can ask")
         if not rolled_out.passed:
             return rolled_out
         found = rolled_out

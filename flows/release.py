@@ -11,6 +11,7 @@ from prefect import State, flow
 
 from blocks.errors import Refused
 from flows.approval.checklist import pass_checklist
+from flows.approval.failed_script import ends_after
 from flows.approval.gate import pass_gate, too_old
 from flows.approval.inconclusive import may_proceed
 from flows.lifecycle.context import Phase, begin_phase, check_not_stopped
@@ -30,7 +31,7 @@ from tasks.lifecycle.retries import retried
 from tasks.record.journal import read_entry
 from tasks.rules.evidence.differences import changed_parts, differences
 from tasks.rules.evidence.inputs import Inputs
-from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, WaveResult, failed
+from tasks.rules.lifecycle.results import Approval, Decisions, PhaseResult, TargetResult, WaveResult, failed
 from tasks.rules.plan.request import BecauseOf, NotBefore, NotLaterThan, PlanPath, Reason, ReleaseKind, Requester, Version
 from tasks.rules.plan.targets import places_of, waves_of
 from tasks.rules.windows.schedule import NOT_BEFORE, NOT_LATER_THAN
@@ -112,11 +113,23 @@ async def _prepare(phase: Phase, version: str, *, latest: datetime | None) -> Ph
         raise Refused(f"not ready: {ready.reason}")
     await pass_checklist(phase, await _inputs(phase, version), "staging", latest=latest)
     await wait_while_frozen(phase)
-    found: Any = await staging(phase.path, version=version, release=phase.scope)
+    found: Any = await _stage(phase, version)
     if found.passed:
         found = await verify(phase.path, environment="staging", version=version, release=phase.scope)
     result: PhaseResult = found
     return result
+
+
+async def _stage(phase: Phase, version: str) -> PhaseResult:
+    """Deploy to staging; people are asked about a script that failed, if the plan says so."""
+    while True:
+        found: Any = await staging(phase.path, version=version, release=phase.scope)
+        result: PhaseResult = found
+        if not isinstance(result, TargetResult) or result.script is None:
+            return result
+        ends = await ends_after(phase, result, result.script, version=version, requester=await _requester(phase))
+        if ends is not None:
+            return ends
 
 
 async def _deploy(phase: Phase, version: str, *, approval: Approval) -> PhaseResult:
@@ -154,6 +167,10 @@ async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval:
         if not result.inconclusive:
             return result
         for target in result.inconclusive:
+            if target.script is not None:
+                if (ends := await ends_after(phase, target, target.script, version=version, requester=requester)) is not None:
+                    return ends
+                continue
             if not await may_proceed(phase, target, version=version, requester=requester):
                 return failed(f"inconclusive {target.reason}")  # all are rolled back, so there is nothing to ask about the others
             decisions.setdefault(target.environment, {})[target.step or 0] = "proceed"

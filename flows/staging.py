@@ -6,7 +6,9 @@ from typing import Any
 
 from prefect import State, flow
 
+from blocks.errors import ScriptFailed
 from flows.approval.checklist import expect_ticked_before_staging
+from flows.approval.failed_script import with_runs_allowed
 from flows.lifecycle.acting import fix_settings, seen_in
 from flows.lifecycle.context import Phase, begin_phase, expect_may_go_forward, expect_own_environments, informed, platform_of
 from flows.lifecycle.finalize import end_watch
@@ -23,7 +25,7 @@ from tasks.approval.protection import keep_way
 from tasks.evidence.acted_plans import keep_plan
 from tasks.lifecycle.retries import named, retried
 from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
-from tasks.rules.lifecycle.results import PhaseResult, failed, passed
+from tasks.rules.lifecycle.results import PhaseResult, failed, passed, script_failed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 from tasks.rules.plan.targets import STAGING, place_of
 from tasks.rules.rollout.next_step import PREPARE, PROMOTE
@@ -48,7 +50,13 @@ async def staging(plan: PlanPath, version: Version, reason: Reason = "staging al
         release: Leave empty; a release fills it in.
     """
     if release:
-        return await _roll_out(await begin_phase(plan, scope=release), version=version)
+        phase = await begin_phase(plan, scope=release)
+        try:
+            return await _roll_out(phase, version=version)
+        except ScriptFailed as error:
+            if phase.plan.on_script_failure.then != "ask":
+                raise
+            return script_failed(error, STAGING)
     return await conduct("staging", plan=plan, version=version, reason=reason, requester="", course=_alone)
 
 
@@ -58,6 +66,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     await expect_data(phase, "staging")
     platform = await informed(phase, await platform_of(phase.plan, STAGING))
     await fix_settings(STAGING, platform, None)
+    platform = await with_runs_allowed(phase, platform, STAGING)
     await expect_may_go_forward(phase, platform, STAGING, version=version)
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version), before=PREPARE):
         return failed(fault)  # before the lease is acquired

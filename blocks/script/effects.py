@@ -1,8 +1,8 @@
 """Brings effects about by scripts: reads, acts on the difference once, follows what acts to its end, and reads again.
 
 Nothing is run twice for one owner: what runs already is followed, what failed fails again, and what is gone without an exit code is decided
-by `status` and `verify`. Only a script that asks for it (exit code 75), one that never began, or a rollback's that failed, is run again. A
-rollback does not wait for what moves forward: it ends that first, with all that it started.
+by `status` and `verify`. Only a script that asks for it (exit code 75), one that never began, a rollback's that failed, or one that plan or
+people let be run again, is run again. A rollback does not wait for what moves forward: it ends that first, with all that it started.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import time
 import uuid
 from typing import Any, NamedTuple, cast
 
-from blocks.errors import BadInput, RolloutFailed, ShipwayError, Temporary
+from blocks.errors import BadInput, RolloutFailed, ScriptFailed, ShipwayError, Temporary
 from blocks.fencing import check_lease
 from blocks.outside_text import error_text, last_lines
 from blocks.platform import Lease
@@ -72,19 +72,22 @@ class Environment(Observed):
             is_ours = _is_by(run, act, lease) and ended is not None and ended.has_begun and (not ended.asks_again or bool(began))
             if began and run and run["id"] == began and ended and not ended.has_begun:
                 raise Temporary(f"{act}: its wrapper did not begin it; see {run_folder(self.folder, run) / LOG}")
-            if is_ours and run and ended and (again := self._another_try(notes, run, ended)):
+            if is_ours and run and ended and (again := self._another_try(notes, act, run, ended)):
                 await asyncio.sleep(0 if again.is_renewed and again.failed_before == 1 else AGAIN_SECONDS)
                 began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, again=again)
                 continue
             if is_ours and run and ended:
-                await self._judge(act, run, ended)
+                await self._judge(notes, act, run, ended)
             fault = await self._fault(act, limit_seconds, rolls_back=notes.get("rollback", False), is_ours=is_ours)
             if not fault and (is_ours or not _is_owed(notes, act, ended)):
                 return
+            again = Again(_failed_before(run, act, lease))
             if is_ours and run and ended:
-                why = "exited with 0, but" if ended.is_known else f"{ended.in_words()}, and is not run again:"
-                raise await self._failed(act, run, f"{why} {fault}")
-            began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds)
+                if not self._is_let_by_people(notes, act, run):
+                    why = "exited with 0, but" if ended.is_known else f"{ended.in_words()}, and is not run again:"
+                    raise await self._failed(notes, act, run, f"{why} {fault}")
+                again = Again(again.failed_before + 1)
+            began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, again=again)
 
     async def _fault(self, act: Act, limit_seconds: float, *, rolls_back: bool, is_ours: bool) -> str:
         """Say why an effect is not brought about, by `status` and, where a version is to be well, by `verify`.
@@ -102,19 +105,28 @@ class Environment(Observed):
             return fault
         return await self.ill(version, patience_seconds=limit_seconds)
 
-    def _another_try(self, notes: Notes, run: Run, ended: Ended) -> Again | None:
-        """Say how a rollback's script that failed is run once more: in turns with secrets that differ since the last release, if there are.
+    def _another_try(self, notes: Notes, act: Act, run: Run, ended: Ended) -> Again | None:
+        """Say how a script that failed is run once more: in a rollback by itself, else if plan or people say so.
 
-        They may have been rotated, or be what others wrote; then those of the release still serve.
+        A rollback takes turns with secrets that differ since the last release, if there are. They may have been rotated, or be what others
+        wrote; then those of the release still serve.
         """
-        has_failed = ended.is_known and not ended.not_run and not ended.timed_out and ended.exit_code not in {0, TEMPFAIL}
+        exited_badly = ended.is_known and not ended.not_run and not ended.timed_out and ended.exit_code not in {0, TEMPFAIL}
         failed = run.get("failed_before", 0) + 1
-        differ = bool(self.renewed) and self.renewed != self.variables
-        if not notes.get("rollback", False) or not has_failed or failed >= MOST_RUNS + differ:
-            return None
-        return Again(failed, is_renewed=differ and not run.get("renewed"))
+        if notes.get("rollback", False):
+            differ = bool(self.renewed) and self.renewed != self.variables
+            may_try = exited_badly and failed < MOST_RUNS + differ
+            return Again(failed, is_renewed=differ and not run.get("renewed")) if may_try else None
+        by_plan = act.is_forward and exited_badly and failed <= self.again.retries
+        by_people = (exited_badly or ended.timed_out) and self._is_let_by_people(notes, act, run)
+        return Again(failed) if by_plan or by_people else None
 
-    async def _judge(self, act: Act, run: Run, ended: Ended) -> None:
+    def _is_let_by_people(self, notes: Notes, act: Act, run: Run) -> bool:
+        """Say whether people let a script that failed be run once more; a rollback asks no one."""
+        failed = run.get("failed_before", 0) + 1
+        return act.is_forward and not notes.get("rollback", False) and failed <= self.again.by_people.get(str(act), 0)
+
+    async def _judge(self, notes: Notes, act: Act, run: Run, ended: Ended) -> None:
         """Raise what a run's ending means; one that exited with 0, or is gone without an exit code, is decided by what there is."""
         if ended.not_run:
             fix = "Look at its first line (`#!`), its rights, and its user's"
@@ -122,13 +134,17 @@ class Environment(Observed):
         if ended.asks_again:
             raise Temporary(f"{act} of {self.service} asks for another try (exit code {TEMPFAIL}){await self._last_lines(run)}")
         if ended.timed_out or (ended.is_known and ended.exit_code != 0):
-            raise await self._failed(act, run, ended.in_words())
+            raise await self._failed(notes, act, run, ended.in_words())
 
-    async def _failed(self, act: Act, run: Run, why: str) -> RolloutFailed:
+    async def _failed(self, notes: Notes, act: Act, run: Run, why: str) -> RolloutFailed:
         lines = await asyncio.to_thread(runs.evidence, self.folder, run)
         kept = f"output: {run_folder(self.folder, run)}"
         by = f" (the rollback goes by {self.kept}; remove it if the block as it is now must count)" if self.kept else ""
-        return RolloutFailed(f"{act} of {self.service}: its script {why}{by}{last_lines(lines)}", evidence=(why, kept, *lines))
+        message, evidence = f"{act} of {self.service}: its script {why}{by}{last_lines(lines)}", (why, kept, *lines)
+        if notes.get("rollback", False) or not act.is_forward:
+            return RolloutFailed(message, evidence=evidence)
+        runs_so_far = run.get("failed_before", 0) + 1
+        return ScriptFailed(message, evidence=evidence, act=str(act), step=act.step, runs=runs_so_far, lines=tuple(lines))
 
     async def _last_lines(self, run: Run) -> str:
         return last_lines(await asyncio.to_thread(runs.evidence, self.folder, run))
@@ -188,6 +204,11 @@ class Environment(Observed):
 
 def _is_by(run: Run | None, act: Act, lease: Lease) -> bool:
     return run is not None and act_of(run) == act and run["owner"] == lease["owner"]
+
+
+def _failed_before(run: Run | None, act: Act, lease: Lease) -> int:
+    """Give how often a script failed before its newest run, which may have asked for another one since, or never begun."""
+    return run.get("failed_before", 0) if run is not None and _is_by(run, act, lease) else 0
 
 
 def _is_owed(notes: Notes, act: Act, ended: Ended | None) -> bool:

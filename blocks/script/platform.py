@@ -19,11 +19,12 @@ from blocks.hidden_values import hide_values
 from blocks.own_place import expect_own_place, home
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 from blocks.processes import fill
+from blocks.run_again import Allowed
 from blocks.script import run as runs
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
 from blocks.script.programs import commands_before, plain, working_folder
-from blocks.script.settings import ENVIRONMENT, NAME, ROTATES, SCRIPTS, Scripts, fault
+from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, VERSION_ADDRESS, Scripts, fault
 from blocks.script.state import Notes
 from blocks.script.words import ALL_PERCENT, OWED, Act, check_version, previous_after, progress_lines
 
@@ -41,26 +42,19 @@ class ScriptPlatform(Block):
     service: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The service's name.")
     address: Annotated[str, Field(pattern="^https?://")] = Field(description="Where users reach the service, as `http://127.0.0.1:8080`.")
     scripts: Scripts = Field(description=SCRIPTS)
-    version_address: str = Field(
-        default="", description="With `shift`: where one version is reached past the split, with `{version}` in it."
-    )
+    version_address: str = Field(default="", description=VERSION_ADDRESS)
     working_directory: str = Field(default=".", description="Where the scripts run; in a file of blocks, relative to that file.")
     environment: dict[str, SecretStr] = Field(default_factory=dict, description=ENVIRONMENT)
     rotates: list[str] = Field(default_factory=list, description=ROTATES)
     user: str = Field(default="", description="Who runs them, if Shipway runs as root: a user of the group shipway-scripts.")
-    folder: str = Field(
-        default="", description="Where notes and output are kept; empty means a folder of the block's name in Shipway's home."
-    )
-    timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(
-        default=600, description="After this time a script that changes something is ended, with all that it started."
-    )
-    reading_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(
-        default=30, description="The same of `status`, `verify` and `counts`."
-    )
+    folder: str = Field(default="", description=FOLDER)
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(default=600, description=TIMEOUT)
+    reading_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(default=30, description=READING_TIMEOUT)
     stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
     _place: tuple[str, Path] | None = PrivateAttr(default=None)
     _kept: tuple[str, dict[str, SecretStr]] = PrivateAttr(default=("", {}))
     _rolls_back: bool = PrivateAttr(default=False)
+    _again: Allowed = PrivateAttr(default=Allowed())
 
     @model_validator(mode="after")
     def _reaches_its_canary(self) -> Self:
@@ -89,6 +83,12 @@ class ScriptPlatform(Block):
         """Return this platform for a rollback: its position is by the notes if `status` hangs, also before the takeover."""
         found = copied(self)
         found._rolls_back = True  # noqa: SLF001 - of a copy of its own
+        return found
+
+    def running_again(self, allowed: Allowed) -> Self:
+        """Return this platform, which runs a script that failed again as far as plan and people allow."""
+        found = copied(self)
+        found._again = allowed  # noqa: SLF001 - of a copy of its own
         return found
 
     async def current(self) -> Position:
@@ -292,6 +292,7 @@ class ScriptPlatform(Block):
             renewed=plain(self._kept[1]),
             kept=self._kept[0],
             rolls_back=self._rolls_back,
+            again=self._again,
             working_directory=self.working_directory,
             user=self.user,
             timeout_seconds=self.timeout_seconds,

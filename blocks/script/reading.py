@@ -15,6 +15,7 @@ from blocks.errors import Permanent, ShipwayError, Temporary
 from blocks.fencing import check_free, check_lease
 from blocks.outside_text import error_text, last_lines
 from blocks.platform import Lease, Position
+from blocks.run_again import Allowed
 from blocks.script import state
 from blocks.script.programs import check_program, environment_of, user_of, working_folder
 from blocks.script.run import TEMPFAIL, Command
@@ -36,6 +37,7 @@ class Observed:
         renewed: The same with rotated secrets, which a rollback's script is run with if it failed; else empty.
         kept: The file that says what it is, in a rollback; else "".
         rolls_back: Whether it is read for a rollback.
+        again: How often a script that moves a release forward may be run.
         working_directory, user: As in the block.
         timeout_seconds, reading_timeout_seconds, stop_seconds: As in the block.
     """
@@ -47,6 +49,7 @@ class Observed:
     renewed: Mapping[str, str]
     kept: str
     rolls_back: bool
+    again: Allowed
     working_directory: str
     user: str
     timeout_seconds: float

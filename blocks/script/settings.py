@@ -15,6 +15,10 @@ OptionalCommand = Annotated[list[Word], Field(max_length=100)]
 NAME = r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"
 SCRIPTS = "The programs: `deploy`, `status`, `verify`, `rollback`, and `shift`, `promote`, `counts` if there are."
 ENVIRONMENT = "Environment variables of the scripts, beside PATH, HOME, SHIPWAY_VERSION and the like; all values are hidden as secrets."
+VERSION_ADDRESS = "With `shift`: where one version is reached past the split, with `{version}` in it."
+FOLDER = "Where notes and output are kept; empty means a folder of the block's name in Shipway's home."
+TIMEOUT = "After this time a script that changes something is ended, with all that it started."
+READING_TIMEOUT = "The same of `status`, `verify` and `counts`."
 ROTATES = (
     "Which of these variables are secrets that are rotated: a rollback may take their present values, of all others those of the release."
 )

@@ -47,6 +47,16 @@ class Act(NamedTuple):
     previous: str
     percent: int = 0
 
+    @property
+    def is_forward(self) -> bool:
+        """Whether it moves a release forward, and does not take something of it away."""
+        return self.effect in {"deploy", "promote"} or (self.effect == "shift" and self.percent > 0)
+
+    @property
+    def step(self) -> str:
+        """Name it without its version, in lower-case letters, digits and dashes: `shift-25`."""
+        return f"shift-{self.percent}" if self.effect == "shift" else self.effect
+
     def values(self, service: str) -> dict[str, str]:
         """Give what is filled into its command."""
         return {"service": service, "version": self.version, "previous": self.previous, "percent": str(self.percent)}

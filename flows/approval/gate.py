@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -90,7 +91,7 @@ async def too_old(phase: Phase, inputs: Inputs) -> str:
 
 async def put_to_people(
     phase: Phase, inputs: Inputs, *, name: str, requester: str, times: tuple[datetime, datetime], about: StepFields, own: dict[str, Any],
-    asks: str = "",
+    asks: str = "", to: str = "", printed: Sequence[str] = (),
 ) -> tuple[Gate, GateState, list[Proof]]:  # fmt: skip
     """Ask until a gate is decided, one question after the other; each answer is judged by our rule, whatever the server says.
 
@@ -103,6 +104,8 @@ async def put_to_people(
         about: The step that is asked about.
         own: What else the gate has, by the names of its fields.
         asks: What is asked, if it is not whether to go on.
+        to: The same in a few words, for the record.
+        printed: What a script printed last that is asked about.
 
     Returns:
         The last question, the gate's state and its proofs.
@@ -121,10 +124,11 @@ async def put_to_people(
         if state.state != "open" and not (is_asked and state.state == "expired"):
             return gate, state, proofs
         if not is_asked:
-            await _announce(phase, gate, number, about=about)
+            await _announce(phase, gate, number, about=about, to=to)
             if number == 1:
                 await _notify_that_it_waits(phase, gate)
-            await ask(await _form(phase, inputs, gate, state, refusal, about=about, asks=asks), key=gate.key, until=gate.expires_at)
+            form = await _form(phase, inputs, gate, state, refusal, about=about, asks=asks, printed=printed)
+            await ask(form, key=gate.key, until=gate.expires_at)
         answer = await retried(fetch_answer)(gate)
         if not any((answer.decision, answer.approver, answer.code, answer.signature)):
             continue
@@ -213,11 +217,12 @@ async def _decide(
     raise Refused(f"gate {gate.name} {state.state}: {state.reason}")
 
 
-async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields) -> None:
+async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields, to: str) -> None:
     who = ", ".join(gate.approvers)
     own = f", and {gate.requester} to confirm the request" if gate.requester_confirms else ""
+    to = to or f"{'whether to begin with' if gate.may_postpone else 'to approve'} {gate.version}{own}"
     await phase.append(
-        f"Asked {who} {'whether to begin with' if gate.may_postpone else 'to approve'} {gate.version}{own}",
+        f"Asked {who} {to}",
         kind="gate",
         name=f"question {number}",
         **about,
@@ -261,8 +266,9 @@ def _evidence_of(judgement: AnswerVerdict) -> dict[str, Any]:
 
 
 async def _form(
-    phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refusal: str, *, about: StepFields, asks: str
+    phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refusal: str, *, about: StepFields, asks: str, printed: Sequence[str]
 ) -> type[RunInput]:
     entries, preview = await read_entries(phase.owner), preview_lines(inputs.previews)
-    text = form_text(gate, state, inputs, entries, round=phase.round, **about, preview=preview, last_refusal=refusal, asks=asks)
+    said: dict[str, Any] = {"preview": preview, "last_refusal": refusal, "asks": asks, "printed": printed}
+    text = form_text(gate, state, inputs, entries, round=phase.round, **about, **said)
     return approval_form_for(gate, description=text)

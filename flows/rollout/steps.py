@@ -9,6 +9,7 @@ from typing import Any
 from blocks.errors import RolloutFailed
 from blocks.outside_text import as_ending
 from blocks.platform import Lease, Platform
+from flows.approval.failed_script import with_runs_allowed
 from flows.lifecycle.acting import seen_in
 from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
 from flows.lifecycle.windows import what_holds_a_target
@@ -53,6 +54,7 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
     await expect_may_go_forward(phase, platform, name, version=version)
     if (keeps := await what_holds_a_target(phase, name)) is not None:
         return TargetResult(outcome=Outcome.WATCHING, reason=as_ending(keeps.what), environment=name, is_held=True)
+    platform = await with_runs_allowed(phase, platform, name)
     lease = await retried(acquire_lease)(platform, owner=phase.owner)
     await retried(keep_way)(place, platform, seen=seen_in(name))
     await keep_plan(phase.taken, place, given=phase.path)

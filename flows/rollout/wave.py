@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from blocks.errors import Refused, RolloutFailed, ShipwayError, WorldMoved
+from blocks.errors import Refused, RolloutFailed, ScriptFailed, ShipwayError, WorldMoved
 from blocks.outside_text import as_ending, error_text
 from flows.approval.checklist import expect_ticked
 from flows.lifecycle.context import Phase, check_not_stopped
@@ -19,7 +19,7 @@ from tasks.rollout.platforms import load_approvers
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.approval.proofs import ApprovedAction
 from tasks.rules.evidence.inputs import Inputs
-from tasks.rules.lifecycle.results import Approval, Decisions, TargetResult, WaveResult, worst_of
+from tasks.rules.lifecycle.results import Approval, Decisions, TargetResult, WaveResult, script_failed, worst_of
 from tasks.rules.plan.targets import Place, place_of, target_of
 
 
@@ -60,6 +60,8 @@ async def _roll_out_to(phase: Phase, version: str, *, place: Place, decisions: M
     try:
         return await roll_out(phase, version, place=place, decisions=decisions, approved=approved)
     except (RolloutFailed, WorldMoved) as error:
+        if isinstance(error, ScriptFailed) and phase.plan.on_script_failure.then == "ask":
+            return script_failed(error, name)
         where = f"{name}: " if target_of(name) else ""
         return TargetResult(outcome=Outcome.FAILED, reason=as_ending(f"{where}{error_text(error)}"), environment=name)
     except ShipwayError as error:

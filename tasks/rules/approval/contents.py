@@ -30,6 +30,7 @@ def form_text(
     preview: Sequence[str] = (),
     last_refusal: str = "",
     asks: str = "",
+    printed: Sequence[str] = (),
 ) -> str:
     """Write the text above the form.
 
@@ -44,6 +45,7 @@ def form_text(
         preview: What the platforms would change.
         last_refusal: Why the last answer was not accepted.
         asks: What is asked and what each answer means, if it is not whether to go on.
+        printed: What a script printed last that is asked about.
 
     Returns:
         Markdown, see `approval_form`.
@@ -59,7 +61,8 @@ def form_text(
     notes += [Note("Warning", fault) for fault in power.get("undecidable", ())]
     return approval_form(
         gate, state, course=steps_in_words(plan), description=plan.description, preview=preview, last_refusal=last_refusal, asks=asks,
-        question=_question(plan, environment, step), notes=notes, differences=void.evidence.get("differences", ()) if void else (),
+        printed=printed, question=_question(plan, environment, step), notes=notes,
+        differences=void.evidence.get("differences", ()) if void else (),
         reason=next((entry.why for entry in entries if entry.kind == "opened"), ""),
         changes=[Change(environment=name, running=found, wanted=inputs.version) for name, found in inputs.current.items()],
         change_log=[one_line(one) for one in log.commits], taken_back=[one_line(one) for one in log.taken_back],

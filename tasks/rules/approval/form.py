@@ -17,6 +17,7 @@ MAX_CELL_CHARACTERS = 160
 MAX_WORDS_CHARACTERS = 300  # of the reason and of the description
 MAX_ASKS_CHARACTERS = 600
 MAX_NOTE_CHARACTERS, MAX_NOTES_CHARACTERS = 400, 1_500  # of one, and of all
+MAX_PRINTED_CHARACTERS = 1_500
 MAX_NAME_CHARACTERS = 48
 MAX_ROWS = 11  # staging and ten targets
 MAX_NAMES = 12
@@ -69,6 +70,7 @@ def approval_form(
     differences: Sequence[str] = (),
     taken_back: Sequence[str] = (),
     credentials: Sequence[str] = (),
+    printed: Sequence[str] = (),
 ) -> str:
     """Write the description of the approval form, at most 12,000 characters besides the picture.
 
@@ -94,14 +96,15 @@ def approval_form(
         differences: What changed since people were asked before, a line each.
         taken_back: One line for each change that runs now and would not any more, newest first; untrusted text.
         credentials: Where each credential goes that the plan names, a line each.
+        printed: What a script printed last that is asked about; the end of it is shown.
 
     Returns:
         Markdown in which no text of others can make links, pictures, tables or HTML.
     """
     head = _head(gate, state, last_refusal, question=question, notes=notes, reason=reason, description=description)
     head += f"**{escaped(asks, limit=MAX_ASKS_CHARACTERS)}**\n\n" if asks else ""
-    head += _changes(changes, course)
-    foot = _foot(gate)
+    table, foot = _changes(changes, course), _foot(gate)
+    head += _printed(printed, room=(MAX_CHARACTERS - len(head) - len(table) - len(foot)) // 3) + table
     all_of_it = f"`shipway report {gate.run[:RUN_CHARACTERS]}`"
     table = _power(power, room=(MAX_CHARACTERS - len(head) - len(foot)) // 4)
     head += table
@@ -132,6 +135,17 @@ def _head(gate: Gate, state: GateState, last_refusal: str, *, question: str, not
         f"{escaped(reason, limit=MAX_WORDS_CHARACTERS) or 'no reason given'}\n\n{about}"
         f"{escaped(state.reason, limit=200)}.\n\n"
     )
+
+
+def _printed(lines: Sequence[str], *, room: int) -> str:
+    """Write the last lines that a script printed, as many as there is room for, each cut where it is too long."""
+    shown: list[str] = []
+    for line in reversed(lines):
+        shown.insert(0, f"- {escaped(line)}")
+        if sum(map(len, shown)) > min(room, MAX_PRINTED_CHARACTERS):
+            shown.pop(0)
+            break
+    return "\n".join(["### What it printed last", "", *shown, "", ""]) if shown else ""
 
 
 def _notes(notes: Sequence[Note]) -> str:

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from blocks.outside_text import OutsideText, as_ending
+from blocks.errors import ScriptFailed
+from blocks.outside_text import OutsideText, as_ending, error_text
 from tasks.rules.analysis.outcome import Outcome, worst
 from tasks.rules.approval.proofs import Proof
 
@@ -79,20 +80,33 @@ class Analysis(PhaseResult):
     mismatch: str = ""
 
 
+class FailedScript(BaseModel):
+    """A script that failed, about which people are asked; the fields are those of `blocks.errors.ScriptFailed`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    act: str
+    step: str
+    runs: int
+    lines: tuple[str, ...] = ()
+
+
 class TargetResult(PhaseResult):
     """How the rollout of one environment ended.
 
     Fields:
         environment: Which one.
         step: The step at which it ended, in percent; None if it ended at none.
-        is_inconclusive: Whether that step showed neither side, so that people may be asked.
+        is_inconclusive: Whether that step showed neither side, or its script failed, so that people may be asked.
         is_held: Whether it was held before it began, so that the wave is to wait.
+        script: The script that failed, if people are asked about that.
     """
 
     environment: str
     step: int | None = None
     is_inconclusive: bool = False
     is_held: bool = False
+    script: FailedScript | None = None
 
 
 class WaveResult(PhaseResult):
@@ -155,6 +169,13 @@ def worst_of(found: Sequence[PhaseResult]) -> PhaseResult:
     if outcome is Outcome.PASSED:
         return PhaseResult(outcome=outcome, reason=as_ending(f"all {len(found)} checks passed"))
     return PhaseResult(outcome=outcome, reason=as_ending("; ".join(one.reason for one in found if one.outcome is outcome)))
+
+
+def script_failed(error: ScriptFailed, environment: str) -> TargetResult:
+    """Make the result of an environment whose script failed, about which people are asked."""
+    script = FailedScript(act=error.act, step=error.step, runs=error.runs, lines=error.lines)
+    reason = as_ending(f"{environment}: {error_text(error)}")
+    return TargetResult(outcome=Outcome.ERROR, reason=reason, environment=environment, is_inconclusive=True, script=script)
 
 
 def passed(reason: str) -> PhaseResult:

@@ -18,6 +18,7 @@ from tasks.rules.plan.documentation import Documentation
 from tasks.rules.plan.evidence import ChangeLog, Command, Dependency, Junit
 from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
 from tasks.rules.plan.migrations import Migrations
+from tasks.rules.plan.script_failure import ScriptFailure
 from tasks.rules.plan.types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, TargetName, fault, refuse_doubles
 from tasks.rules.plan.verification import HealthCheck, SmokeTest, Stability, Verification
 from tasks.rules.plan.version import VERSION_PATTERN
@@ -238,6 +239,8 @@ class Plan(Section):
     """Who must approve before production; `{quorum: 0}` states that no approval is needed."""
     windows: Windows = Windows()
     """When production may change; left out, at any time."""
+    on_script_failure: ScriptFailure = ScriptFailure()
+    """What happens if a script of the script platform fails; left out, the release is rolled back."""
     rollback: Rollback
     """Rollback; a plan without it is refused."""
     checklist: Checklist = Checklist()
@@ -263,6 +266,13 @@ class Plan(Section):
         if windows.if_too_short == "ask" and "approval" in info.data and info.data["approval"].quorum == 0:
             raise fault("`if_too_short: ask` asks approvers, and the plan names none", fix="Name them in `approval`, or write `wait`.")
         return windows
+
+    @field_validator("on_script_failure")
+    @classmethod
+    def _can_ask_about_scripts(cls, section: ScriptFailure, info: ValidationInfo) -> ScriptFailure:
+        if section.then == "ask" and "approval" in info.data and info.data["approval"].quorum == 0:
+            raise fault("`then: ask` asks approvers, and the plan names none", fix="Name them in `approval`, or write `roll_back`.")
+        return section
 
     @field_validator("checklist")
     @classmethod

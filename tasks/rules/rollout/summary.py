@@ -52,7 +52,7 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
             sentences += _wave(plan)
         sentences.append(_sentence(plan, version, runs, steps))
     rest = f"At most {duration(longest_seconds(plan))} in all when it goes well, without the time that people take{_and_windows(plan)}."
-    return [*sentences, _rollback(plan, runs), *_credentials(plan), rest]
+    return [*sentences, *_scripts(plan), _rollback(plan, runs), *_credentials(plan), rest]
 
 
 def _and_windows(plan: Plan) -> str:
@@ -165,6 +165,15 @@ def _afterwards(plan: Plan) -> str:
         f"Afterwards: verify the health of the public address, {data}look for new error lines in the logs "
         f"(more than {plan.logs.max_new_error_lines} new kinds are a failure), write the record{notify}."
     )
+
+
+def _scripts(plan: Plan) -> list[str]:
+    """Say what happens if a script fails, if the plan has more in mind than a rollback."""
+    section = plan.on_script_failure
+    parts = [f"it is run again, up to {section.retries}x"] if section.retries else []
+    if section.then == "ask":
+        parts.append(f"people are asked for at most {section.answer_within_minutes:g} min, and without an answer it rolls back")
+    return [f"If a script fails that moves the version forward: {'; then '.join(parts)}."] if parts else []
 
 
 def _rollback(plan: Plan, runs: Mapping[str, str | None]) -> str:

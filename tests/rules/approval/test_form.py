@@ -188,11 +188,24 @@ def test_the_worst_of_everything_still_fits_and_ends_with_digest_and_challenges(
         notes=[Note("|" * 99, "|" * 9_000)] * 50,
         differences=["|" * 9_000] * 60,
         taken_back=["|" * 9_000] * 500,
+        asks="|" * 9_000,
+        printed=["|" * 9_000] * 20,
     )
     assert len(form) <= MAX_CHARACTERS
     assert f"`{GATE.digest}`" in form[-400:]
     assert form.endswith(f"| reject | `{gate.asked().challenge('reject')}` |\n")
     assert "more checks" in form
+
+
+def test_what_a_script_printed_last_is_shown_from_its_end() -> None:
+    """As text, and the newest lines where there is no room for all."""
+    shown = form_of(printed=[NASTY, "no space left on device"])
+    assert "<img" not in MARKDOWN.render(shown)
+    assert not LINKED.search(written_text(shown))
+    form = form_of(printed=[f"line {number} {'x' * 140}" for number in range(20)])
+    assert "line 19 " in form
+    assert "line 2 " not in form
+    assert "printed last" not in form_of()
 
 
 def test_only_a_data_picture_is_shown() -> None:
