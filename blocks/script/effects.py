@@ -22,7 +22,7 @@ from blocks.script.output import Shown
 from blocks.script.reading import Observed
 from blocks.script.run import TEMPFAIL, Ended
 from blocks.script.state import Notes, Run, act_of, run_folder
-from blocks.script.words import Act, fault_of
+from blocks.script.words import Act, Effect, fault_of
 from blocks.script.wrapper import LOG
 
 MOST_RUNS, AGAIN_SECONDS = 3, 5.0  # of a rollback's script that fails: one fault that passes must not leave the bad version
@@ -73,7 +73,7 @@ class Environment(Observed):
             if began and run and run["id"] == began and ended and not ended.has_begun:
                 raise Temporary(f"{act}: its wrapper did not begin it; see {run_folder(self.folder, run) / LOG}")
             if is_ours and run and ended and (again := self._another_try(notes, run, ended)):
-                await asyncio.sleep(0 if again.is_renewed and not run.get("renewed") else AGAIN_SECONDS)
+                await asyncio.sleep(0 if again.is_renewed and again.failed_before == 1 else AGAIN_SECONDS)
                 began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, again=again)
                 continue
             if is_ours and run and ended:
@@ -103,12 +103,16 @@ class Environment(Observed):
         return await self.ill(version, patience_seconds=limit_seconds)
 
     def _another_try(self, notes: Notes, run: Run, ended: Ended) -> Again | None:
-        """Say how a rollback's script that failed is run once more: with secrets that were rotated since the last release, if there are."""
+        """Say how a rollback's script that failed is run once more: in turns with secrets that differ since the last release, if there are.
+
+        They may have been rotated, or be what others wrote; then those of the release still serve.
+        """
         has_failed = ended.is_known and not ended.not_run and not ended.timed_out and ended.exit_code not in {0, TEMPFAIL}
         failed = run.get("failed_before", 0) + 1
-        if not notes.get("rollback", False) or not has_failed or failed >= MOST_RUNS:
+        differ = bool(self.renewed) and self.renewed != self.variables
+        if not notes.get("rollback", False) or not has_failed or failed >= MOST_RUNS + differ:
             return None
-        return Again(failed, is_renewed=bool(self.renewed) and self.renewed != self.variables)
+        return Again(failed, is_renewed=differ and not run.get("renewed"))
 
     async def _judge(self, act: Act, run: Run, ended: Ended) -> None:
         """Raise what a run's ending means; one that exited with 0, or is gone without an exit code, is decided by what there is."""
@@ -141,7 +145,8 @@ class Environment(Observed):
                     return None
                 run = self._new_run(notes, act, lease, limit_seconds)
                 run["renewed"], run["failed_before"] = again.is_renewed, again.failed_before
-                state.save(self.folder, {**notes, "run": run, "next_run": notes["next_run"] + 1, "touched": True})
+                owed = _still_owed(notes, act)
+                state.save(self.folder, {**notes, "run": run, "next_run": notes["next_run"] + 1, "touched": True, "owed": owed})
                 state.forget_old_runs(self.folder)
                 runs.begin(self.folder, run, command, lock=lock, stop_seconds=self.stop_seconds)
                 return run
@@ -186,7 +191,23 @@ def _is_by(run: Run | None, act: Act, lease: Lease) -> bool:
 
 
 def _is_owed(notes: Notes, act: Act, ended: Ended | None) -> bool:
-    """Say whether a rollback runs its script whatever `status` says: a script acted for the canary, and none has undone that yet."""
+    """Say whether a rollback runs a script whatever `status` says, as the bad version may answer it, and none has done it yet.
+
+    That is `rollback` if a script acted for the canary, and what brings a version that the rollback itself prepared into service.
+    """
     run = notes["run"]
-    is_undone = run is not None and act_of(run) == act and ended is not None and ended.is_known and ended.exit_code == 0
-    return act.effect == "rollback" and notes["touched"] and not is_undone
+    if run is not None and act_of(run) == act and ended is not None and ended.is_known and ended.exit_code == 0:
+        return False
+    if act.effect == "rollback":
+        return notes["touched"]
+    return act.effect in notes.get("owed", ()) and not _is_to_nothing(act)
+
+
+def _still_owed(notes: Notes, act: Act) -> list[Effect]:
+    """Give what is owed once a script begins: what comes before it in the order is not any more."""
+    owed = notes.get("owed", [])
+    return owed if _is_to_nothing(act) or act.effect not in owed else owed[owed.index(act.effect) :]
+
+
+def _is_to_nothing(act: Act) -> bool:
+    return act.effect == "shift" and not act.percent

@@ -25,7 +25,9 @@ from blocks.script.effects import Environment
 from blocks.script.programs import commands_before, plain, working_folder
 from blocks.script.settings import ENVIRONMENT, NAME, ROTATES, SCRIPTS, Scripts, fault
 from blocks.script.state import Notes
-from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
+from blocks.script.words import ALL_PERCENT, OWED, Act, check_version, previous_after, progress_lines
+
+NO_CANARY: dict[str, Any] = {"canary": None, "touched": False, "owed": []}
 
 
 class ScriptPlatform(Block):
@@ -138,7 +140,7 @@ class ScriptPlatform(Block):
             return
         known = {"baseline": position["baseline"], "previous": position["previous"], "canary": version}
         if position["canary"] != version:
-            await environment.note(lease, **known, touched=False)
+            await environment.note(lease, **known, touched=False, owed=[*OWED] if notes.get("rollback") else [])
         if environment.splits:
             limit = min(timeout_seconds, self.timeout_seconds)
             previous = position["baseline"] or ""
@@ -197,9 +199,9 @@ class ScriptPlatform(Block):
                 act = Act("promote", canary, position["baseline"] or "")
                 await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
             before = previous_after(await environment.notes(), canary)
-            await environment.note(lease, baseline=canary, previous=before, canary=None, touched=False)
+            await environment.note(lease, baseline=canary, previous=before, **NO_CANARY)
         elif (await environment.notes())["baseline"] != position["baseline"]:  # `promote` ran, and who had it run died before its note
-            await environment.note(lease, baseline=position["baseline"], previous=position["previous"], canary=None, touched=False)
+            await environment.note(lease, baseline=position["baseline"], previous=position["previous"], **NO_CANARY)
 
     async def abort(self, lease: Lease) -> None:
         """Send everything to the baseline and remove the canary, by `rollback` if a script acted for it. A no-op if there is none.
@@ -261,8 +263,7 @@ class ScriptPlatform(Block):
         if position["canary"] is None:
             return position
         await self._restore(environment, lease, position)
-        notes: dict[str, Any] = {"baseline": position["baseline"], "previous": position["previous"], "canary": None, "touched": False}
-        await environment.note(lease, **notes)
+        await environment.note(lease, baseline=position["baseline"], previous=position["previous"], **NO_CANARY)
         return await environment.position()
 
     async def _restore(self, environment: Environment, lease: Lease, position: Position) -> None:

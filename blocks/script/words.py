@@ -27,6 +27,8 @@ PLACEHOLDERS: Mapping[str, tuple[str, ...]] = {
     "counts": ("service",),
 }
 """The names that are filled into each command."""
+OWED: tuple[Effect, ...] = ("deploy", "shift", "promote")
+"""What brings a version into service, in this order."""
 ANY_PLACEHOLDER = re.compile(r"\{(service|version|previous|percent)\}")
 
 
@@ -70,6 +72,7 @@ class Known(TypedDict):
         baseline, canary, previous: As in `blocks.platform.Position`.
         rollback: Whether the lease was taken over, as a rollback does.
         touched: Whether a script ran for the canary.
+        owed: What a rollback has still to run for the canary, in this order, whatever `status` says; what began last comes first.
     """
 
     baseline: str | None
@@ -77,6 +80,7 @@ class Known(TypedDict):
     previous: str | None
     rollback: NotRequired[bool]
     touched: bool
+    owed: NotRequired[list[Effect]]
 
 
 def unknown_placeholders(name: str, command: Sequence[str]) -> list[str]:
@@ -156,6 +160,7 @@ def position_of(known: Known, seen: Running | None, *, splits: bool, owner: str 
     """Say where an environment stands: by what runs, and by what was noted where that cannot say it.
 
     A `status` that names nothing is that of a service that crashed: the noted baseline stays the baseline, and what came before it, too.
+    So it does if another version is named without a script of ours: the bad version may say so, and then a rollback would not act.
 
     Args:
         known: What was noted.
@@ -192,19 +197,32 @@ def _by_shares(known: Known, seen: Running) -> Running:
         return Running(seen.canary)
     if seen == Running(None) or (seen == Running(baseline) and known["touched"]):
         return Running(baseline, noted)
+    if _is_strange(known, seen) or (seen == Running(noted) and OWED[0] in known.get("owed", ())):  # not retired before it was shifted
+        return Running(baseline, noted, seen.percent if seen.canary == noted else 0)
     return seen if seen.serves or seen.canary == baseline else seen._replace(serves=baseline)
 
 
 def _in_one_step(known: Known, seen: Running) -> Running:
     if known["canary"] is None:
-        return Running(seen.serves or known["baseline"])
+        return Running(known["baseline"] or seen.serves)
     return Running(known["baseline"], known["canary"], ALL_PERCENT if seen.serves == known["canary"] else 0)
 
 
+def _is_strange(known: Known, seen: Running) -> bool:
+    """Say whether `status` names a version that no script of ours brought, in the place of one that did."""
+    return known["baseline"] is not None and seen.serves not in {None, known["baseline"], known["canary"]}
+
+
 def _trouble(known: Known, seen: Running, *, splits: bool) -> str:
-    """Say that neither of the two versions runs, unless nothing does and no script ran: a baseline that crashed can be released over."""
+    """Say that none of the noted versions runs, unless nothing does and no script ran: a baseline that crashed can be released over."""
     baseline, canary = known["baseline"], known["canary"]
-    if canary is None or seen.serves in {baseline, canary} or (splits and seen != Running(None)):
+    is_promoted = splits and seen.percent == ALL_PERCENT and seen.canary == baseline
+    if canary is None and _is_strange(known, seen) and not is_promoted:
+        return (
+            f"`status` prints {in_words(seen)}, but {baseline} was deployed here last: others replaced it, or it says another name. "
+            f"Deploy {baseline} again by hand, or roll back"
+        )
+    if canary is None or seen.serves in {baseline, canary} or (splits and seen != Running(None) and not _is_strange(known, seen)):
         return ""
     if seen.serves is None and not known["touched"]:
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from blocks.errors import RolloutFailed, WorldMoved
+from blocks.errors import Refused, ShipwayError, Superseded
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, RollsBack
 from flows.lifecycle.context import Phase
@@ -32,7 +32,7 @@ async def redeploy(phase: Phase, platform: Platform, version: str, *, environmen
         The version as it is called there, which may name an earlier configuration.
     """
     key = f"rollback/{environment}/{version}{f'/{number}' if number else ''}"
-    there = await _goes_on(phase, platform, version, environment=environment, lease=lease, key=key)
+    there = await _went_on(phase, platform, version, environment=environment, lease=lease, key=key)
     if there is None:
         starting = platform.rolling_back() if isinstance(platform, RollsBack) else platform
         position = await prepare(
@@ -42,17 +42,16 @@ async def redeploy(phase: Phase, platform: Platform, version: str, *, environmen
         )  # fmt: skip
         there = called(position, version) or version
         await _shift(phase, platform, there, environment=environment, lease=lease, key=key)
-    await named(promote_revision, f"promote {there} in {environment}")(
-        platform, version=there, lease=lease, key=phase.key(f"{key}/promote")
-    )
+        await _promote(phase, platform, there, environment=environment, lease=lease, key=key)
     return there
 
 
-async def _goes_on(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> str | None:
-    """Shift all traffic to the version if it is a canary with requests; None if it is not, or if that fails: then it is begun anew.
+async def _went_on(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> str | None:
+    """Give the version all traffic and promote it if it is a canary with requests; None if it is not, or if that fails: it is begun anew.
 
-    Where a version replaces the other one in its place, what fails stays failed, and so does a promotion that was begun, in which shares
-    are not set any more.
+    Whatever fails does so, also what says that it may pass, once its retries are over: a version that fell over as it got all requests may
+    not come up by itself, and what lives beside it gets none meanwhile. Where a version replaces the other one in its place, what fails
+    stays failed, and so does a promotion that was begun, in which shares are not set any more.
     """
     position = await retried(read_position)(platform)
     canary, under_way = position["canary"], position.get("under_way", "")
@@ -60,12 +59,17 @@ async def _goes_on(phase: Phase, platform: Platform, version: str, *, environmen
         return None
     if under_way == PROMOTION:
         say(f"the promotion of {canary} in {environment} was begun already, and goes on")
+        await _promote(phase, platform, canary, environment=environment, lease=lease, key=key)
         return canary
     if not position["percent"]:
         return None
     try:
         await _shift(phase, platform, canary, environment=environment, lease=lease, key=f"{key}/goes on")
-    except (RolloutFailed, WorldMoved) as error:
+        await _promote(phase, platform, canary, environment=environment, lease=lease, key=key)
+    except (Superseded, Refused):
+        raise
+    except ShipwayError as error:
+        under_way = under_way or (await retried(read_position)(platform)).get("under_way", "")
         if under_way or getattr(platform, "strategy", None) == WITHOUT_CANARY:  # else the bad version would come back into its place first
             raise
         say(f"{canary} gets {position['percent']} % in {environment}, and cannot get all traffic: {error_text(error)}. It is started anew")
@@ -76,4 +80,10 @@ async def _goes_on(phase: Phase, platform: Platform, version: str, *, environmen
 async def _shift(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> None:
     await named(shift_traffic, f"shift all traffic in {environment}")(
         platform, version=version, percent=100, lease=lease, key=phase.key(f"{key}/shift")
+    )
+
+
+async def _promote(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> None:
+    await named(promote_revision, f"promote {version} in {environment}")(
+        platform, version=version, lease=lease, key=phase.key(f"{key}/promote")
     )

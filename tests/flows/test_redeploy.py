@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import RolloutFailed, Superseded, WorldMoved
+from blocks.errors import BadInput, Refused, RolloutFailed, ShipwayError, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.platform import Lease
 from flows.rollout import redeploy
 from tasks.rules.rollout.steps import WITHOUT_CANARY
@@ -80,6 +80,55 @@ async def test_a_version_that_cannot_get_all_requests_is_begun_anew(monkeypatch:
     assert await desk.redeploy() == "GOOD"
     assert desk.effects == ["prepare GOOD", "shift 100", "promote"]
     assert "cannot get all traffic" in desk.said[0]
+
+
+@pytest.mark.parametrize("error", [Temporary, Unreachable, BadInput, RolloutFailed, WorldMoved])
+@pytest.mark.parametrize("effect", ["shift", "promote"])
+@pytest.mark.parametrize("percent", [10, 100])
+async def test_a_canary_that_died_is_begun_anew_whatever_its_shift_or_promotion_raises(
+    monkeypatch: pytest.MonkeyPatch, error: type[ShipwayError], effect: str, percent: int
+) -> None:
+    """The local platform raises what may pass: each attempt ended so, and the requests stayed on what is down."""
+    desk = Desk(monkeypatch, canary="GOOD", percent=percent)
+    works = getattr(desk.platform, effect)
+
+    async def dead(*given: Any) -> None:
+        if not any("prepare" in call for call in desk.platform.calls):
+            raise error("GOOD is not ready", **({"field": "x", "fix": "Wait"} if error is BadInput else {}))
+        await works(*given)
+
+    monkeypatch.setattr(desk.platform, effect, dead)
+    assert await desk.redeploy() == "GOOD"
+    assert desk.effects[-3:] == ["prepare GOOD", "shift 100", "promote"]
+    assert "It is started anew" in desk.said[0]
+
+
+async def test_a_promotion_that_fails_half_way_is_not_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was begun by this very rollback, which goes on with it the next time."""
+    desk = Desk(monkeypatch, canary="GOOD", percent=100)
+
+    async def late(*_: Any) -> None:
+        desk.platform.position["under_way"] = "promotion"
+        raise Temporary("the API server does not answer")
+
+    monkeypatch.setattr(desk.platform, "promote", late)
+    with pytest.raises(Temporary):
+        await desk.redeploy()
+    assert desk.effects == ["shift 100"]
+
+
+@pytest.mark.parametrize("error", [Superseded, Refused])
+async def test_who_may_not_act_begins_nothing_anew(monkeypatch: pytest.MonkeyPatch, error: type[ShipwayError]) -> None:
+    """Another one does."""
+    desk = Desk(monkeypatch, canary="GOOD", percent=100)
+
+    async def refused(*_: Any) -> None:
+        raise error("another owns it")
+
+    monkeypatch.setattr(desk.platform, "promote", refused)
+    with pytest.raises(error):
+        await desk.redeploy()
+    assert desk.effects == ["shift 100"]
 
 
 async def test_in_place_a_version_that_cannot_get_all_requests_is_not_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:

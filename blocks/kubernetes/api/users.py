@@ -12,11 +12,11 @@ import yaml
 from pydantic import SecretStr
 
 MOST_CHARACTERS, MOST_EVENTS, DEEPEST = 200_000, 10_000, 20
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the former is 20 times as fast, where libyaml is there
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the former is 20 times as fast, if there is libyaml
 _MERGE = "<<"
 
 
-class _PlainLoader(_LOADER):  # type: ignore[misc] - which of the two is known when it runs
+class _PlainLoader(_LOADER):  # type: ignore[misc]
     """Reads numbers and dates as the text that they are, as in a password of digits."""
 
 

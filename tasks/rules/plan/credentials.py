@@ -6,13 +6,13 @@ Whoever writes a plan needs no password. So the block says which services may na
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import NamedTuple
 
 from tasks.rules.plan.data import Moment, environment_at
-from tasks.rules.plan.http import HttpRequest
+from tasks.rules.plan.http import ROUTING, HttpRequest
 from tasks.rules.plan.judgement import ProbeSli
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import STAGING, place_of, places_of, section_of
@@ -21,6 +21,7 @@ from tasks.rules.windows.address import is_credential
 
 ORIGIN = re.compile(r"(https?)://([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(?::([0-9]{1,5}))?(?:[/?].*)?", re.DOTALL)
 PORTS = {"https": 443, "http": 80}
+FORWARDED_HOST = re.compile(r"host=\"?([^\";,\s]*)", re.IGNORECASE)  # RFC 7239
 
 
 class Origin(NamedTuple):
@@ -85,7 +86,8 @@ class Use:
         credential: The block.
         field: Where the plan names it.
         receiver: Who gets it.
-        host: The request's own header `Host`, which may lead past the address; "" if it has none.
+        host: What a header of the request names as the host, which may lead past the address; "" if none does.
+        by: That header.
         of: What it is: the value of a header, or the address of a database or of a calendar, which no plan can choose.
     """
 
@@ -93,6 +95,7 @@ class Use:
     field: str
     receiver: Receiver
     host: str = ""
+    by: str = "Host"
     of: str = "header"
 
     def where(self) -> str:
@@ -115,9 +118,18 @@ def receiver_in(plan: Plan, environment: str) -> Receiver:
 def uses_in(requests: Iterable[tuple[str, HttpRequest]], receiver: Receiver) -> Iterator[Use]:
     """List the uses of credentials by requests, each given with its field."""
     for field, request in requests:
-        host = next((value for name, value in request.headers.items() if name.lower() == "host"), "")
+        hosts = list(_hosts_in(request.headers)) or [("", "Host")]
         for header, credential in request.secret_headers.items():
-            yield Use(credential, f"{field}.secret_headers.{header}", receiver, host)
+            yield from (Use(credential, f"{field}.secret_headers.{header}", receiver, host, by) for host, by in hosts)
+
+
+def _hosts_in(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Give each host that headers name by which a proxy routes, with the header; a list of several is no host, and fits nowhere."""
+    for name, value in headers.items():
+        if name.lower() == "forwarded":
+            yield from ((host, name) for host in FORWARDED_HOST.findall(value))
+        elif name.lower() in ROUTING:
+            yield value, name
 
 
 def uses_of(plan: Plan) -> list[Use]:
@@ -184,7 +196,7 @@ def refusal(use: Use, bounds: Bounds) -> tuple[str, str] | None:
         schemes = list(PORTS)
     named = [origin_of(f"{scheme}://{use.host}") for scheme in schemes if not set("/?") & set(use.host)]
     if use.host and not any(one and is_listed(one, bounds.hosts) for one in named):
-        wrong = f"{name} may not be sent with the header Host: {use.host[:100]}, which its `hosts` do not list"
+        wrong = f"{name} may not be sent with the header {use.by}: {use.host[:100]}, which its `hosts` do not list"
         return wrong, "Leave the header out: a proxy may pass the request on by it. " + _fix(name, f"--host {use.host[:100]}")
     return None
 

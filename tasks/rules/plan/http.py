@@ -82,6 +82,10 @@ class Expectation(Section):
     """The whole answer must arrive in this time; in a performance test, the time at its quantile."""
 
 
+ROUTING = ("host", "forwarded", "x-forwarded-host", "x-forwarded-server", "x-host", "x-original-host")
+"""Headers by which a proxy may pass a request on to another host than that of its address."""
+
+
 class HttpRequest(Section):
     """One HTTP request without its address, and the expected answer."""
 
@@ -108,6 +112,8 @@ class HttpRequest(Section):
         doubles = [name for name in names if names.count(name) > 1]
         if doubles:
             raise fault(f"the header `{doubles[0]}` is written twice", fix="Keep one of them.")
+        if routing := [name for name in secret if name.lower() in ROUTING]:
+            raise fault(f"the header `{routing[0]}` may lead other credentials elsewhere unseen", fix="Write it in `headers`.")
         return secret
 
     @field_validator("json_body")

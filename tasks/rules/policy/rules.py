@@ -136,10 +136,22 @@ def _conflicts(plan: Plan, policy: Policy) -> Iterator[str]:
         if not getattr(plan.checklist, line):
             yield f"checklist.{line}: false is not allowed by `checklist` {by}. Write true, or leave it out."
     for name in policy.ticked:
-        if not any(item.name == name and item.required for item in plan.checklist.items):
-            yield f"checklist.items: no required item is called {name}, as `ticked` {by} asks. Add `- name: {name}` with its text."
+        yield from _loose_item(plan, name, policy.approval.approvers, by=by)
     if policy.least_analysis is not None:
         yield from _weak_analysis(plan, policy.least_analysis, [one for one in places if is_production(one.environment)], by=by)
+
+
+def _loose_item(plan: Plan, name: str, people: Sequence[str], *, by: str) -> Iterator[str]:
+    """Say why an item of the plan is not one that a policy asks for: whoever writes the plan may skip it, or have anyone tick it."""
+    number, item = next(((number, one) for number, one in enumerate(plan.checklist.items) if one.name == name), (0, None))
+    if item is None or not item.required:
+        yield f"checklist.items: no required item is called {name}, as `ticked` {by} asks. Add `- name: {name}` with its text."
+        return
+    for field, named in (("skipped_by", item.skipped_by), ("who", item.who if people else [])):
+        if others := [one for one in named if one not in people]:
+            listed = f"`approval.approvers` {by} does not list, and `ticked` asks for {name}"
+            fix = f"Write `{field}` with people of that list" if people else f"Leave `{field}` out, or let the policy list approvers"
+            yield f"checklist.items[{number}].{field}: {', '.join(others)} may do so by the plan alone, whom {listed}. {fix}."
 
 
 def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *, by: str) -> Iterator[str]:

@@ -112,6 +112,50 @@ def for_a_rollback(app: App, **more: Any) -> ScriptPlatform:
     return app.platform(**more).rolling_back()
 
 
+@pytest.mark.parametrize("said", ["1.0", "7.7"])
+@pytest.mark.parametrize(("bad", "to"), [("1.1", "previous"), (None, "previous"), (None, "1.0")], ids=["automatic", "on demand", "named"])
+async def test_a_version_that_answers_with_another_name_is_rolled_back_by_a_script(app: App, said: str, bad: str | None, to: str) -> None:
+    """Also by the name of the earlier version, as if nothing were left to do; a release is stopped, and moves nothing."""
+    lease = await app.begin("1.1")
+    await app.platform().shift(100, lease)
+    await app.platform().promote(lease)
+    more = reading(app, f"echo {said}")
+    with pytest.raises(WorldMoved, match=r"but 1\.1 was deployed here last"):
+        await app.platform(**more).prepare("1.2", lease, timeout_seconds=5)
+    position = await app.platform(**more).current()
+    assert (position["baseline"], position["previous"], position["ready"]) == ("1.1", "1.0", {"1.1": False})
+    choice = chosen(position, bad=bad, to=to)
+    assert (choice.kind, choice.version) == ("redeploy", "1.0")
+    lease = await taken(app, **more)
+    await app.platform(**more).prepare("1.0", lease, timeout_seconds=5)
+    for _ in range(2):
+        await app.platform(**more).shift(100, lease)
+    await app.platform(**more).shift(100, await app.platform(**more).acquire_lease("another", takeover=True))
+    lease = await app.platform(**more).acquire_lease("another", takeover=True)
+    await app.platform(**more).promote(lease)
+    position = await app.platform(**more).current()
+    assert (position["baseline"], position["canary"], position["ready"], "trouble" in position) == ("1.0", None, {"1.0": True}, False)
+    assert acts(app) == ["deploy 1.1", "deploy 1.0"]
+    assert app.lines("version") == ["1.0"]
+
+
+async def test_a_version_that_others_deployed_by_hand_stops_a_release_until_they_deploy_the_known_one(app: App) -> None:
+    """Or are rolled back, or the notes are removed: then what `status` says counts."""
+    lease = await app.begin("1.1")
+    await app.platform().shift(100, lease)
+    await app.platform().promote(lease)
+    (app.folder / "version").write_text("1.5\n")
+    with pytest.raises(WorldMoved, match=r"1\.5"):
+        await app.platform().prepare("1.2", lease, timeout_seconds=5)
+    (app.folder / "version").write_text("1.1\n")
+    await app.platform().prepare("1.2", lease, timeout_seconds=5)
+    (app.folder / "version").write_text("1.5\n")
+    (app.folder / "notes" / "state.json").unlink()
+    lease = await app.begin("1.6")
+    position = await app.platform().current()
+    assert (position["baseline"], position["canary"], "trouble" in position) == ("1.5", "1.6", False)
+
+
 @pytest.mark.parametrize("words", ["hangs", "asks again"])
 async def test_a_version_that_hangs_is_read_before_the_rollback_takes_over(app: App, words: str) -> None:
     """In the order of the flows: read, take over, act; a release that reads it waits for an answer."""

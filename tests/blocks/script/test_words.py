@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.errors import BadInput, Permanent
-from blocks.script.words import Act, Known, Running, check_version, fault_of, filled, position_of, read_status, unknown_placeholders
+from blocks.script.words import OWED, Act, Known, Running, check_version, fault_of, filled, position_of, read_status, unknown_placeholders
+from tasks.rules.rollout.rollback import choose_rollback
 
 VERSIONS = st.text("1aZ._+-", min_size=1, max_size=8).map(lambda rest: f"1{rest}")
 KNOWN = Known(baseline="1.0", canary=None, previous="0.9", touched=False)
@@ -88,7 +89,8 @@ def test_whatever_status_prints_is_read_or_refused(output: str, splits: bool) ->
 
 ONE_STEP = [
     (KNOWN, Running("1.0"), ("1.0", None, 0, "0.9")),
-    (KNOWN, Running("1.5"), ("1.5", None, 0, "1.0")),  # changed by hand: what runs is the truth
+    (KNOWN, Running("1.5"), ("1.0", None, 0, "0.9")),  # changed by hand, or the bad version says so
+    (KNOWN, Running("0.9"), ("1.0", None, 0, "0.9")),
     (Known(baseline=None, canary=None, previous=None, touched=False), Running("1.0"), ("1.0", None, 0, None)),
     (Known(baseline="1.0", canary="1.1", previous="0.9", touched=True), Running("1.0"), ("1.0", "1.1", 0, "0.9")),
     (Known(baseline="1.0", canary="1.1", previous="0.9", touched=True), Running("1.1"), ("1.0", "1.1", 100, "0.9")),
@@ -99,6 +101,11 @@ ONE_STEP = [
 SPLIT = [
     (KNOWN, Running("1.0"), ("1.0", None, 0, "0.9")),
     (KNOWN, Running("1.0", "1.1", 25), ("1.0", "1.1", 25, "0.9")),
+    (KNOWN, Running("0.9"), ("1.0", None, 0, "0.9")),
+    (KNOWN, Running("0.9", "1.0", 25), ("1.0", None, 0, "0.9")),
+    (Known(baseline="1.0", canary="1.1", previous="0.9", touched=True), Running("0.8", "1.1", 25), ("1.0", "1.1", 25, "0.9")),
+    (Known(baseline="1.0", canary="1.1", previous="0.9", touched=True), Running("0.8"), ("1.0", "1.1", 0, "0.9")),
+    (Known(baseline="1.0", canary="0.9", previous="0.9", touched=False, owed=[*OWED]), Running("0.9"), ("1.0", "0.9", 0, "0.9")),
     (
         Known(baseline="1.1", canary=None, previous="1.0", touched=False),
         Running("1.0", "1.1", 100),
@@ -134,6 +141,21 @@ def test_a_third_version_beside_a_canary_is_trouble(serves: str | None) -> None:
     """Where neither of the two runs, the share is not known."""
     known = Known(baseline="1.0", canary="1.1", previous=None, touched=True)
     assert "neither" in position_of(known, Running(serves), splits=False, owner="r", generation=1)["trouble"]
+
+
+@pytest.mark.parametrize("splits", [False, True])
+@given(st.one_of(st.just("1.0"), VERSIONS), st.sampled_from([("2.0", "previous"), (None, "previous"), (None, "1.0"), ("2.0", "1.0")]))
+def test_whatever_status_prints_after_a_promotion_a_rollback_brings_the_earlier_version(
+    splits: bool,  # noqa: FBT001 - a property
+    printed: str,
+    asked: tuple[str | None, str],
+) -> None:
+    """Automatic, on demand, or by name: the bad version may answer `status`; a release is stopped by trouble."""
+    known = Known(baseline="2.0", canary=None, previous="1.0", touched=False)
+    found = position_of(known, Running(printed), splits=splits, owner=None, generation=3)
+    choice = choose_rollback(baseline=found["baseline"], canary=found["canary"], previous=found["previous"], bad=asked[0], to=asked[1])
+    assert (choice.kind, choice.version) == ("redeploy", "1.0")
+    assert printed == "2.0" or "was deployed here last" in found["trouble"]
 
 
 @pytest.mark.parametrize("splits", [False, True])

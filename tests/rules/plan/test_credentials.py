@@ -10,6 +10,7 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from tasks.rules.plan.credentials import (
     Bounds,
@@ -20,8 +21,10 @@ from tasks.rules.plan.credentials import (
     is_listed,
     origin_of,
     refusal,
+    uses_in,
     uses_of,
 )
+from tasks.rules.plan.http import HttpRequest
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.types import URL
 
@@ -131,6 +134,19 @@ def test_a_credential_goes_where_its_block_says_and_nowhere_else(receiver: Recei
     assert (wrong is None) == (said == ""), wrong
     assert said in (wrong or ("",))[0]
     assert wrong is None or "shipway credential token --" in wrong[1] or "https://host:port" in wrong[1]
+
+
+@pytest.mark.parametrize("header", ["Host", "hOST", "X-Forwarded-Host", "X-Host", "X-Original-Host", "X-Forwarded-Server", "Forwarded"])
+@pytest.mark.parametrize("host", ["accounts.example.org", "evil.example", "accounts.example.org, evil.example"])
+def test_no_header_by_which_a_proxy_routes_is_beside_a_credential_unless_its_value_is_a_listed_host(header: str, host: str) -> None:
+    """Also if it lists several, of which one is allowed; nor may its value be a secret itself, which no one sees."""
+    value = host if header != "Forwarded" else ", ".join(f'for=10.0.0.1;Host="{one}"' for one in host.split(", "))
+    request = HttpRequest.model_validate({"headers": {header: value}, "secret_headers": TOKEN})
+    found = [refusal(use, BOUNDS) for use in uses_in([("d", request)], Receiver("shop", url="https://accounts.example.org/x"))]
+    assert any(found) == (host != "accounts.example.org")
+    assert all(one is None or f"the header {header}: " in one[0] for one in found)
+    with pytest.raises(ValidationError, match="may lead other credentials elsewhere"):
+        HttpRequest.model_validate({"secret_headers": {**TOKEN, header: "credential/mine"}})
 
 
 def test_what_names_its_own_address_is_bound_to_the_service_and_the_platform() -> None:

@@ -102,6 +102,36 @@ def test_a_plan_has_the_ticked_items_that_a_policy_names() -> None:
     assert next(line for line in compare_rules(plan, [policy]) if line.field == "checklist.items").policy == "backup"
 
 
+@pytest.mark.parametrize(
+    ("item", "policy", "field"),
+    [
+        ({"skipped_by": ["mallory"]}, {}, "skipped_by"),
+        ({"skipped_by": ["ada", "mallory"]}, {}, "skipped_by"),
+        ({"skipped_by": ["ada"]}, {"approval": {"quorum": 2}}, "skipped_by"),
+        ({"who": ["mallory"]}, {}, "who"),
+        ({"who": ["ada", "mallory"]}, {}, "who"),
+    ],
+)
+def test_an_item_of_a_policy_is_ticked_or_skipped_only_by_people_whom_the_policy_knows(
+    item: dict[str, Any], policy: dict[str, Any], field: str
+) -> None:
+    """Whoever writes the plan could else skip it alone; the sentence names the field, the people, and both fields of the policy."""
+    items = [{"name": "other", "text": "x", "skipped_by": ["mallory"], "who": ["mallory"]}, {**BACKUP, **item}]
+    found = conflicts(plan_of(checklist={"items": items}), [policy_of(ticked=["backup"], **policy)])
+    assert [one.partition(":")[0] for one in found] == [f"checklist.items[1].{field}"]
+    assert ("mallory" in found[0] or "ada" in found[0], "`approval.approvers` of the policy shop" in found[0], "`ticked`" in found[0]) == (
+        True,
+    ) * 3
+
+
+@pytest.mark.parametrize(("item", "policy"), [
+    ({}, {}), ({"who": ["cleo"], "skipped_by": ["ben"]}, {}), ({"who": ["dora"]}, {"approval": {"quorum": 2}}),
+])  # fmt: skip
+def test_people_of_the_policy_may_tick_and_skip(item: dict[str, Any], policy: dict[str, Any]) -> None:
+    """Whoever may, if the policy names no approvers; skip then none."""
+    assert conflicts(plan_of(checklist={"items": [{**BACKUP, **item}]}), [policy_of(ticked=["backup"], **policy)]) == []
+
+
 def test_a_policy_of_other_blocks_says_nothing_about_a_plan() -> None:
     """Only the blocks that it lists by their whole name are protected."""
     other = policy_of(protects=["local/shop-production-2"], services=["other"])

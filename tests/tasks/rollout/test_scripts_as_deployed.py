@@ -124,7 +124,7 @@ async def test_a_rollback_script_that_fails_is_run_once_more_with_rotated_secret
 async def test_secrets_that_do_not_serve_either_fail_the_rollback_which_names_the_file(
     make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Three runs in all, however often the rollback is tried."""
+    """Four runs in all, however often the rollback is tried."""
     monkeypatch.setattr(effects, "AGAIN_SECONDS", 0)
     platform = await to_roll_back(make(TOKEN="old-token"), make(TOKEN="other-token"), monkeypatch)
     lease = await platform.acquire_lease("rollback", takeover=True)
@@ -132,4 +132,16 @@ async def test_secrets_that_do_not_serve_either_fail_the_rollback_which_names_th
         with pytest.raises(RolloutFailed, match=r"exited with 1.*places/script_shop\.kept; remove it") as caught:
             await platform.abort(lease)
         assert "token" not in str(caught.value)
-    assert [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()] == ["old-token", "other-token", "other-token"]
+    assert [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()] == ["old-token", "other-token"] * 2
+
+
+async def test_a_fault_that_passes_costs_no_rollback_whatever_others_wrote_into_a_rotated_secret(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The secrets take turns, so that those of the release are tried once more."""
+    monkeypatch.setattr(effects, "AGAIN_SECONDS", 0)
+    platform = await to_roll_back(make(TOKEN="new-token"), make(TOKEN="evil-token"), monkeypatch)
+    (tmp_path / "shop.sh").write_text(SCRIPT.replace("rollback)", 'rollback) [ "$(wc -l <asked)" -gt 1 ] &&'))
+    await platform.abort(await platform.acquire_lease("rollback", takeover=True))
+    assert (tmp_path / "version").read_text() == "1.0\n"
+    assert [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()] == ["new-token", "evil-token", "new-token"]
