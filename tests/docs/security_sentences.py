@@ -146,7 +146,14 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
             f"{_PLANTED}an_object_over_the_bound_is_refused_and_of_a_remote_one_no_more_is_read",
         ),
     ),
-    ("Removing a result makes its task run again", (f"{_APPROVED}an_answer_that_is_judged_again_comes_out_the_same",)),
+    (
+        "Removing a result makes its task run again",
+        (
+            f"{_APPROVED}an_answer_that_is_judged_again_comes_out_the_same",
+            f"{_BEGUN}a_remembered_plan_that_is_gone_is_not_read_anew",
+            "commands/test_approve_and_approvers::test_an_approval_of_what_has_changed_is_told_as_void",
+        ),
+    ),
     (
         "From its first change on a release goes by",
         (
@@ -184,16 +191,34 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
         ),
     ),
     (
-        "`shipway history` also counts",
-        ("commands/test_cli::test_the_history_counts_the_runs_that_the_server_does_not_list_any_more",),
+        "`shipway history` goes by the records",
+        (
+            "commands/test_cli::test_the_history_counts_the_runs_that_the_server_does_not_list_any_more",
+            "commands/test_cli::test_the_history_believes_the_record_and_not_a_tag",
+        ),
+    ),
+    (
+        "Of at most 200 runs it reads and verifies",
+        (
+            "tasks/record/test_past::test_of_more_than_two_hundred_runs_the_kept_facts_count_and_the_deleted_are_found_among_them",
+            "tasks/record/test_past::test_a_record_that_was_changed_is_broken_although_its_facts_were_kept",
+        ),
     ),
     ("What they can do: prevent releases", LIMIT),
     ("They can also change what staging runs", LIMIT),
     (
         "For production, the digest covers every setting",
         (
-            "tasks/evidence/test_digest_covers_all::test_each_setting_of_a_block_counts",
+            "tasks/evidence/test_digest_covers_all::test_each_setting_of_a_block_gives_another_digest",
             "tasks/evidence/test_digest_covers_all::test_a_secret_is_hashed_under_the_key",
+            "tasks/evidence/test_deciding_files::test_each_file_that_decides_gives_another_digest_if_it_is_changed",
+        ),
+    ),
+    (
+        "Whoever changes one before production's first change",
+        (
+            "flows/test_gate_faults::test_what_changed_while_it_waited_is_asked_again",
+            "commands/test_approve_and_approvers::test_an_approval_of_what_has_changed_is_told_as_void",
         ),
     ),
     (
