@@ -6,8 +6,7 @@ A platform is a Prefect block with these methods. Primitives go in and out, ever
 run only the newer can act; one under a lease that was never given out, or was released, with `Refused`. What is refused
 moves nothing. An instance holds no state: an effect that ended in the middle is begun anew by another one and finished.
 
-A third party adds a platform by writing a block with these methods; nothing is registered with us. Every promise made
-here is a test of the contract suite that docs/platforms.md describes.
+A third party adds a platform by writing a block with these methods. Every promise here is a test of the contract suite (docs/platforms.md).
 """
 
 from __future__ import annotations
@@ -191,8 +190,8 @@ class Platform(Protocol):
     async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> Mapping[str, str]:
         """Hand over the revisions' own log lines since a moment (seconds since the epoch, UTC), one after the other, oldest first.
 
-        An unfinished last line counts, and of a long line its first 64 kB. Once `take` returns True, no more lines of that version are
-        wanted, and none need be read. Returns by version which lines could not be read; "" is each.
+        An unfinished last line counts, and of a long line its first 64 kB. Once `take` returns True, that version is read no more.
+        Returns by version which lines could not be read; "" is each.
         """
         ...
 

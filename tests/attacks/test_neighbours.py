@@ -116,8 +116,10 @@ def test_the_port_is_never_free_for_another_user_while_a_process_knows_the_passw
 
 
 def test_a_stack_whose_port_another_user_took_starts_on_another_one(home: Path, tmp_path: Path) -> None:
-    """No process of ours sends the password to the old one."""
+    """No process of ours sends the password to the old one; a password that was changed meanwhile, as the handbook says, counts alone."""
     lifecycle.stop(home, now=True)
+    before = httpx.BasicAuth(*str(layout.auth_string(home)).split(":"))
+    (home / "keys" / "api.auth").write_text("shipway:another-password\n")
     number = layout.read_facts(home)["port"]
     let_go()
     with neighbour(number, tmp_path / "neighbour") as other:
@@ -127,6 +129,8 @@ def test_a_stack_whose_port_another_user_took_starts_on_another_one(home: Path, 
         assert api.ask(home, "/work_pools/shipway")["name"] == "shipway"
         assert layout.read_facts(home)["port"] != number
         assert secrets_in(home, other) == []
+        answers = [httpx.get(f"{layout.api_url(home)}/admin/version", auth=auth) for auth in (before, ("shipway", "another-password"))]
+        assert [answer.status_code for answer in answers] == [401, 200]
     assert None not in pids(home).values()
 
 

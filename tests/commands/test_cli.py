@@ -193,10 +193,10 @@ class TestOnTheServer:
             assert await history._history(client, _parsed(history, "--service", service)) == 0
             shown = capsys.readouterr().out
             assert await history._history(client, _parsed(history, "--service", service, "--json")) == 0
-        assert "2 runs ended that the server does not list: they were deleted, or lost their tags" in shown
+        assert "The server does not list 2 of these: they were deleted, or lost their tags" in shown
         assert all(run in shown for run in gone)
-        unlisted = json.loads(capsys.readouterr().out)["unlisted"]
-        assert {(one["run"], one["outcome"]) for one in unlisted} == {(run, "failed") for run in gone}
+        rows = json.loads(capsys.readouterr().out)["runs"]
+        assert {(one["id"], one["outcome"], one["listed"]) for one in rows} == {(run, "failed", False) for run in gone}
 
     @pytest.mark.slow
     async def test_the_history_shows_outcomes_and_the_success_rate(self, capsys: pytest.CaptureFixture[str]) -> None:

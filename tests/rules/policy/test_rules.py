@@ -224,6 +224,13 @@ def test_a_wrong_policy_is_reported_as_a_plan_is(text: str, said: str) -> None:
 
 ERRORS = {"name": "errors", "indicator": "errors", "limit": 0.05}
 COUNTED = {**ERRORS, "source": "prometheus"}
+PAIR = {
+    "name": "errors",
+    "limit": 0.05,
+    "source": "prometheus",
+    "bad": 'sum(errors_total{version="{version}"}) or vector(0)',
+    "total": 'sum(requests_total{version="{version}"})',
+}
 QUICK = {"name": "slow", "indicator": "latency", "threshold_seconds": 0.3, "limit": 0.05}
 SERIES = {"metric": "shop_requests_total", "selector": 'version="{version}",app="shop"'}
 IN_PROMETHEUS = {"prometheus": "prometheus/team"}
@@ -243,6 +250,8 @@ IN_PROMETHEUS = {"prometheus": "prometheus/team"}
         (COUNTED | SERIES, IN_PROMETHEUS | {"series": [SERIES]}, True),
         (COUNTED, IN_PROMETHEUS | {"series": [SERIES]}, False),
         (ERRORS | {"source": "probe", "path": "/static/ok.txt"}, IN_PROMETHEUS, False),
+        (PAIR, {}, False),
+        (PAIR, IN_PROMETHEUS, False),
         (QUICK, {"indicators": ["latency"]}, True),
         (QUICK | {"threshold_seconds": 3_000}, {"indicators": ["latency"]}, True),
         (QUICK | {"threshold_seconds": 3_000}, {"indicators": ["latency"], "threshold_seconds": 1}, False),
