@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterator
 from itertools import count
 from typing import Any
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
 
 from blocks.errors import Refused, Superseded, Tampered
 from blocks.outside_text import outside
@@ -19,10 +22,11 @@ from tasks.record.storage import default_storage
 from tasks.rules.record.entries import outcome_of, verify_chain
 from tests.flows.harness import Stage, plan_of
 from tests.flows.hostile_platform import HostilePlatform, World, hostile_service
-from tests.hostile_text import EVERYTHING, HOSTILE
+from tests.hostile_text import ANY_TEXT, EVERYTHING, HOSTILE, PIECES
 from tests.record_entries import load_entries
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+HURTING = st.tuples(ANY_TEXT, st.sampled_from(PIECES), ANY_TEXT).map("".join)
 _numbers = count(2)
 
 
@@ -41,6 +45,16 @@ class HostileStage(Stage):
         for environment in self.environments:
             self.world(environment)
             await HostilePlatform(name=f"{self.name}-{environment}").save(f"{self.name}-{environment}", overwrite=True)
+
+    def tag(self, version: str, *, says: str = "Fix", by: str = "tester") -> str:
+        """Commit a change in any words that Git takes, and tag it as a version."""
+        words, name = (text.replace("\0", "").encode("utf-8", "replace").decode() for text in (says, by))
+        name = re.sub(r"[\n<>]", "", name)[:1_000]
+        (self.repository / "VERSION").write_text(f"{version}\n")
+        self.git("add", "VERSION")
+        self.git("-c", f"user.name=a{name}", "commit", "--quiet", "--cleanup=verbatim", "-m", f"a{words[:20_000]}")
+        self.git("tag", f"v{version}")
+        return version
 
     def hostile_plan(self) -> str:
         """Write a plan with nothing to wait for."""
@@ -94,6 +108,32 @@ async def test_a_failing_release_rolls_back_whatever_is_said(stage: HostileStage
     assert state.message == outside(state.message, limit=20_000)
     entries = await load_entries(await default_storage(), str(state.state_details.flow_run_id))
     assert (outcome_of(entries), verify_chain(entries)) == (outcome, [])
+    for environment in stage.environments:
+        position = stage.world(environment).position
+        assert (position["baseline"], position["canary"], position["owner"]) == ("1.0", None, None)
+
+
+@pytest.mark.faults
+@settings(
+    max_examples=3, deadline=None, phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)  # fmt: skip
+@given(st.sampled_from(["logs", "prepare", "shift"]), HURTING, st.lists(HURTING, max_size=20), HURTING, HURTING)
+async def test_a_failing_release_rolls_back_whatever_unicode_is_said(
+    stage: HostileStage, point: str, text: str, lines: list[str], subject: str, author: str
+) -> None:
+    """Arbitrary texts with a piece that hurts, at once: of the log, of progress, header and error, of a commit and its author."""
+    await stage.free()
+    for environment in stage.environments:
+        world = stage.world(environment)
+        world.reset("1.0")
+        world.text, world.lines = text, lines
+    stage.world("production").fails_at = point
+    version = stage.tag(f"1.{next(_numbers)}", says=subject, by=author)
+    state: Any = await release(plan=stage.hostile_plan(), version=version, reason="a test", requester="rita", return_state=True)
+    assert state.name == "RolledBack", state.message
+    entries = await load_entries(await default_storage(), str(state.state_details.flow_run_id))
+    assert (outcome_of(entries), verify_chain(entries)) == ("rolled_back", [])
     for environment in stage.environments:
         position = stage.world(environment).position
         assert (position["baseline"], position["canary"], position["owner"]) == ("1.0", None, None)
