@@ -6,8 +6,7 @@ A platform is a Prefect block with these methods. Primitives go in and out, ever
 run only the newer can act; one under a lease that was never given out, or was released, with `Refused`. What is refused
 moves nothing. An instance holds no state: an effect that ended in the middle is begun anew by another one and finished.
 
-A third party adds a platform by writing a block with these methods; nothing is registered with us. Every promise made
-here is a test of the contract suite that docs/platforms.md describes.
+A third party adds a platform by writing such a block. Every promise here is a test of the contract suite that docs/platforms.md describes.
 """
 
 from __future__ import annotations
