@@ -6,6 +6,7 @@ from blocks.errors import Refused
 from flows.approval.gate import pass_gate
 from flows.lifecycle.context import Phase, StepFields
 from tasks.evidence.inputs import collect_inputs
+from tasks.rules.approval.statement import step_gate
 from tasks.rules.lifecycle.results import TargetResult
 from tasks.rules.plan.targets import target_of
 
@@ -25,8 +26,7 @@ async def may_proceed(phase: Phase, found: TargetResult, *, version: str, reques
     if phase.plan.approval.quorum == 0:
         return False
     inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
-    target = target_of(found.environment)
-    name = f"{target}-step-{found.step}" if target else f"step-{found.step}"
+    name = step_gate(target_of(found.environment), found.step)
     about, minutes = StepFields(environment=found.environment, step=found.step), phase.plan.judgement.answer_within_minutes
     try:
         await pass_gate(phase, inputs, name=name, requester=requester, minutes=minutes, about=about)

@@ -10,15 +10,17 @@ from blocks.errors import Superseded
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
+from flows.rollout.choice import choice_for
 from flows.rollout.migrations import read_here
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.record.before import find_before, keep_before
 from tasks.record.journal import read_entry, say
 from tasks.record.left import files_of_left, find_left, forget_left, keep_left, note_over, note_release, unkeep_left
-from tasks.rollout.rollout import abort_canary, read_position
+from tasks.rollout.rollout import abort_canary, called, read_position
 from tasks.rules.record.entries import moment
 from tasks.rules.rollout.left import (
+    PROMOTION,
     Left,
     as_before,
     brought_by,
@@ -170,6 +172,27 @@ async def remove_canary(phase: Phase, platform: Platform, environment: str, *, l
     position = await retried(read_position)(platform)
     if position["canary"] is not None and not await _is_under_way(phase, platform, position, environment):
         await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
+
+
+async def remove_canary_of_release(phase: Phase, platform: Platform, environment: str, *, lease: Lease, to: str, bad: str) -> None:
+    """Abort a canary of the version to return to, unless it is kept that a rollback started it: that version is begun anew then.
+
+    A release may have started it, and to go on with it would pass its steps, gates and windows. Whether the record of that release can be
+    read does not count. A promotion that was begun goes on: it has passed them. This is done before the rollback chooses, so that what is
+    there once it has chosen is its own.
+    """
+    if await phase.read("rollback", environment=environment, name="choice") is not None:
+        return
+    position = await with_previous(phase, platform, await retried(read_position)(platform), environment=environment)
+    choice, canary = choice_for(phase, position, to=to, bad=bad), position["canary"]
+    if choice.kind != "redeploy" or choice.version is None or canary is None or position.get("under_way") == PROMOTION:
+        return
+    if called({**position, "baseline": None}, choice.version) != canary or await _is_under_way(phase, platform, position, environment):
+        return
+    what = f"The canary {canary} of {environment} is removed, and begun anew"
+    why = "no rollback is known to have started it, so it may be a release's, of which steps and gates are not passed yet"
+    await phase.append(what, kind="note", environment=environment, name="canary of a release", why=why)
+    await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
 
 
 async def newer_rollback(phase: Phase, environments: Sequence[str]) -> str:

@@ -15,7 +15,14 @@ from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
 from flows.rollout.choice import choice_for
 from flows.rollout.known import expect_known_there
-from flows.rollout.left import keep_what_is_left, leaving_nothing_if_it_fails, note_rollback_over, remove_canary, with_previous
+from flows.rollout.left import (
+    keep_what_is_left,
+    leaving_nothing_if_it_fails,
+    note_rollback_over,
+    remove_canary,
+    remove_canary_of_release,
+    with_previous,
+)
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.others import faults_of_others
@@ -186,6 +193,7 @@ async def roll_back(
     platform = await informed(phase, await platform_of(phase.plan, environment), reason=reason)
 
     async def undo(lease: Lease, number: int) -> RollbackChoice:
+        await remove_canary_of_release(phase, platform, environment, lease=lease, to=to or "previous", bad=bad)
         try:
             choice = await _choose(
                 phase, platform, environment=environment, reason=reason, bad=bad, to=to or "previous", restored=restored, is_first=is_first,

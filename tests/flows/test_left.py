@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Refused, RolloutFailed
+from blocks.errors import Refused, RolloutFailed, Temporary
 from blocks.key_folder.kept_files import remove_kept
 from blocks.outside_text import as_reason
 from flows.rollout import bad_version, known, left, redeploy, revert
@@ -18,6 +19,8 @@ from tasks.record import journal
 from tasks.record.before import keep_before
 from tasks.record.left import files_of_left, find_left, keep_left
 from tasks.record.without_key import rolling_back
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.rollout.left import is_under_way
 from tasks.rules.rollout.migrations import Here
 from tests.flows.test_rollback_by_record import RUN, World, here, none, storage
@@ -249,3 +252,71 @@ async def test_a_release_over_a_version_that_could_not_be_left_makes_it_one_to_r
     await left.forget_what_was_left(world.phase, "production", runs, {"block": HERE.block, "identity": HERE.identity}, version="V2")
     assert await find_left("shop", here=HERE, version="BAD") is None
     assert await find_left("shop", here=HERE, version="WORSE") is not None
+
+
+@pytest.mark.parametrize("is_readable", [True, False], ids=["its record can be read", "the storage is away"])
+@pytest.mark.parametrize(
+    ("baseline", "canary", "percent"),
+    [("V0+config.old", "V0", 5), ("V0+config.old", "V0+config.new", 5), ("V1", "V0", 0), ("V1", "V0", 100), ("BAD", "V0", 5)],
+)
+async def test_a_canary_of_a_release_is_never_promoted_by_a_rollback(
+    world: World, monkeypatch: pytest.MonkeyPatch, baseline: str, canary: str, percent: int, *, is_readable: bool
+) -> None:
+    """It would pass the release's steps and gates; what the rollback returns to is begun anew."""
+    stand(world, baseline, canary, previous="V-1", owner="r9")
+    world.platform.position["percent"] = percent
+    assert await world.decide(bad=baseline, to="V0") == baseline
+    if is_readable:
+        await world.released("r9", "V0")
+    assert await bring_back(world, monkeypatch, bad=baseline, to="V0") == ["abort", "prepare V0", "shift 100", "promote"]
+
+
+@pytest.mark.parametrize(("owner", "percent"), [("r0", 50), (None, 0), ("r0", 100)])
+async def test_a_canary_that_a_rollback_started_is_not_removed(
+    world: World, monkeypatch: pytest.MonkeyPatch, owner: str | None, percent: int
+) -> None:
+    """Without it the bad version would get its requests again."""
+    stand(world, "BAD", "V0", previous="V0", owner=owner)
+    world.platform.position["percent"] = percent
+    done = await bring_back(world, monkeypatch, bad="BAD", to="")
+    assert not any(one.startswith("abort") for one in done)
+    assert done[-2:] == ["shift 100", "promote"]
+
+
+async def test_what_a_rollback_started_itself_is_not_removed_when_it_begins_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Although a release's canary of the same name was, before it chose."""
+    stand(world, "V1", "V0", previous="V-1", owner="r9")
+
+    async def dies(*_: Any, **__: Any) -> None:
+        raise Temporary("its process is killed")
+
+    with monkeypatch.context() as first:
+        first.setattr(FakePlatform, "promote", dies)
+        with pytest.raises(Temporary):
+            await bring_back(world, monkeypatch, bad="V1", to="V0")
+    world.platform.calls.clear()
+    assert await bring_back(world, monkeypatch, bad="V1", to="V0") == ["shift 100", "promote"]
+
+
+async def bring_back(world: World, monkeypatch: pytest.MonkeyPatch, *, bad: str, to: str) -> list[str]:
+    """Roll back; gives what was done to the platform."""
+
+    async def prepare(_: Any, platform: FakePlatform, version: str, *, lease: Any, timeout_seconds: float, **__: Any) -> Any:
+        await platform.prepare(version, lease, timeout_seconds=timeout_seconds)
+        return await platform.current()
+
+    async def verified(*_: Any, **__: Any) -> RollbackResult:
+        return RollbackResult(outcome=Outcome.FAILED, reason="not asked here", environment="production", version=None)
+
+    for name, stand_in in {
+        "prepare": prepare,
+        "place_of": lambda *_: SimpleNamespace(ready_timeout_seconds=5),
+        "retried": lambda work: work.fn,
+        "named": lambda work, _: work.fn,
+    }.items():
+        monkeypatch.setattr(redeploy, name, stand_in)
+    monkeypatch.setattr(revert, "verified", verified)
+    with rolling_back():
+        await revert.roll_back(world.phase, "production", reason=as_reason("x"), to=to, bad=bad, on_demand=True)
+    effects = [call for call in world.platform.calls if not call.startswith("acquire_lease")]
+    return [re.sub(r"( \d+){2}$" if effect.startswith("prepare") else r" \d+$", "", effect) for effect in effects]

@@ -16,6 +16,7 @@ ShortText = Annotated[str, Field(min_length=1, max_length=200)]
 NAMESPACE = "shipway-approval@v1"
 OF_A_CHECKLIST = "checklist-"  # how the names of gates begin at which people tick items
 OF_A_WINDOW = "window-"  # how the names of gates begin that ask whether to begin in a window that may be too short
+OF_A_STEP = "step-"  # and of those that ask about a step that showed neither side
 CHALLENGE_CHARACTERS = 16  # of five bits each
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 READ_AS = str.maketrans("OIL", "011", " -")  # as Crockford's base 32 is read
@@ -81,6 +82,16 @@ class Question(Bound):
         The person is bound by the secret that answers it. The comment is not: it is not written yet when the form is shown.
         """
         return _shortened(canonical_json({**self.model_dump(mode="json"), "decision": decision}))
+
+
+def step_gate(target: str, percent: int | None) -> str:
+    """Name the gate of a step; what a plan calls its target comes last, so that no name makes it a gate of another kind.
+
+    Args:
+        target: The target's own name; "" for a production without targets.
+        percent: The step's share.
+    """
+    return f"{OF_A_STEP}{percent}-{target}" if target else f"{OF_A_STEP}{percent}"
 
 
 def extended(challenge: str, said: str) -> str:
