@@ -20,7 +20,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--service", default="", metavar="NAME", help="only this service (default: all together)")
     _terminal.add_environment(parser, help="production with its targets, production/NAME or staging (default: production)")
     _terminal.add_span(parser, what="what ended")
-    _output.add_json(parser)
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--prometheus", action="store_true", help="print them in Prometheus's text format, each service by itself")
+    _output.add_json(either)
     _terminal.add_home(parser)
 
 
@@ -41,11 +43,18 @@ async def _metrics(arguments: argparse.Namespace) -> int:
     from tasks.record.facts import all_facts
     from tasks.record.storage import default_storage
     from tasks.rules.metrics.document import document_of, lines_of
-    from tasks.rules.metrics.metrics import Selection, measure
+    from tasks.rules.metrics.metrics import Selection, measure, measure_each
     from tasks.rules.metrics.span import read_span
 
     selection = Selection(arguments.service, arguments.environment, *read_span(arguments.since, arguments.until, now()))
     found = await all_facts(await default_storage())
+    if arguments.prometheus:
+        from tasks.rules.metrics.exposition import exposition_of
+
+        services = [arguments.service] if arguments.service else sorted({one.service for one in found.facts if one.service})
+        measured = measure_each(found.facts, services, selection, broken=len(found.broken))
+        _output.show(exposition_of(measured, broken=len(found.broken)), end="")
+        return _terminal.DONE
     metrics = measure(found.facts, selection, broken=len(found.broken))
     if arguments.json:
         _output.print_json({**document_of(metrics), "unchecked": found.unchecked, "broken": sorted(found.broken)})

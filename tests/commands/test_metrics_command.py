@@ -56,6 +56,16 @@ async def test_programs_read_json(records: Path, capsys: pytest.CaptureFixture[s
     assert (found["releases"], found["success_rate"]["value"], found["broken"], found["unchecked"]) == (1, 1, ["r2"], 0)
 
 
+async def test_prometheus_reads_each_service_by_itself(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing else is printed."""
+    assert records
+    assert await metrics._metrics(parsed("--prometheus")) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert 'shipway_release_success_ratio{environment="production",service="shop"} 1.0' in lines
+    assert "shipway_records_broken 1.0" in lines
+    assert [line for line in lines if not line.startswith(("#", "shipway_"))] == []
+
+
 def test_without_a_home_directory_and_a_server_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

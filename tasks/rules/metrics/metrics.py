@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from tasks.rules.metrics.deployments import Deployment, deployments_in
@@ -169,13 +169,21 @@ class Metrics:
     left_out: LeftOut
 
 
-def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0) -> Metrics:
+def measure_each(facts: Iterable[Facts], services: Iterable[str], selection: Selection, *, broken: int = 0) -> list[Metrics]:
+    """Compute the metrics of several services, each by itself, in one environment and span; arguments as those of `measure`."""
+    known = list(facts)
+    made = deployments_in(known, selection.environment)
+    return [measure(known, replace(selection, service=name), broken=broken, made=made) for name in services]
+
+
+def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0, made: Sequence[Deployment] | None = None) -> Metrics:
     """Compute the metrics of a selection.
 
     Args:
         facts: Of all records, also of those outside the span: they may undo what was deployed in it. Their order does not matter.
         selection: What is measured.
         broken: How many records could not be trusted.
+        made: The deployments to the environment by these facts, of all services, if they are known.
 
     Returns:
         The metrics; a ratio or a spread of nothing has no value.
@@ -185,7 +193,8 @@ def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0) ->
     named = [one for one in known if one.service == selection.service or not selection.service]
     releases = [one for one in named if one.is_release and aims_at(one, selection.environment)]
     ended = sorted((one for one in releases if selection.spans(one)), key=lambda one: one.run)
-    made = deployments_in(all_known, selection.environment)  # of all services: a fix in one may say that it is made because of another's
+    if made is None:  # of all services: a fix in one may say that it is made because of another's
+        made = deployments_in(all_known, selection.environment)
     deployments = [one for one in made if not selection.service or one.facts.service == selection.service]
     own = [one for one in deployments if selection.spans(one.facts)]
     outcomes = Counter(str(one.outcome) for one in ended)

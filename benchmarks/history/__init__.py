@@ -1,0 +1,1 @@
+"""How long `shipway history` and `shipway metrics` take with many releases."""

@@ -1,0 +1,122 @@
+"""Exposition: the metrics of selections in Prometheus's text format, one set of series for each service and environment.
+
+What has no value has no series: neither 0 nor NaN, so that a rule over it does not fire, and a graph shows a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+from tasks.rules.metrics.metrics import Metrics
+from tasks.rules.metrics.numbers import Ratio, Spread
+
+LABELS = ("service", "environment")
+MEDIAN, P90 = "0.5", "0.9"
+
+
+def exposition_of(measured: Sequence[Metrics], *, broken: int) -> str:
+    """Write metrics in the text format of Prometheus.
+
+    Args:
+        measured: Of selections that differ by service or environment.
+        broken: How many records cannot be trusted, of whatever service.
+    """
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Measured([*_families(measured), _broken(broken)]))
+    return generate_latest(registry).decode()
+
+
+class _Measured(Collector):
+    """Hand families over to the client, which writes them."""
+
+    def __init__(self, families: Sequence[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        """Give all families that have a series."""
+        return [family for family in self._families if family.samples]
+
+
+def _broken(number: int) -> Metric:
+    family = Metric("shipway_records_broken", "Records of any service that cannot be trusted and are in no figure.", "gauge")
+    family.add_sample(family.name, {}, number)
+    return family
+
+
+def _families(measured: Sequence[Metrics]) -> Iterator[Metric]:
+    yield from _counts(measured)
+    yield from _ratios(measured)
+    yield from _spreads(measured)
+    yield from _span(measured)
+
+
+def _counts(measured: Sequence[Metrics]) -> Iterator[Metric]:
+    releases = Metric("shipway_releases", "Releases that ended in the span, by outcome.", "gauge")
+    deployments = Metric("shipway_deployments", "Releases that gave their version requests, and ended in the span.", "gauge")
+    alerts = Metric("shipway_alerts", "Releases and rollbacks of the span of which people were told this fact.", "gauge")
+    opened = Metric("shipway_releases_open", "Releases under way at the end of the span.", "gauge")
+    for one in measured:
+        labels = _labels(one)
+        for outcome, number in one.outcomes.items():
+            releases.add_sample(releases.name, {**labels, "outcome": outcome}, number)
+        for fact, number in one.alerts.items():
+            alerts.add_sample(alerts.name, {**labels, "fact": fact}, number)
+        deployments.add_sample(deployments.name, labels, one.deployments)
+        opened.add_sample(opened.name, labels, one.left_out.open)
+    yield from (releases, deployments, alerts, opened)
+
+
+def _ratios(measured: Sequence[Metrics]) -> Iterator[Metric]:
+    by_name: dict[str, tuple[str, list[Ratio]]] = {
+        "shipway_release_success_ratio": ("Deployed releases of all that finished.", [one.success for one in measured]),
+        "shipway_change_fail_ratio": ("Failed deployments of all.", [one.failures.rate for one in measured]),
+        "shipway_rework_ratio": ("Deployments that were asked for as a fix of all.", [one.rework for one in measured]),
+        "shipway_health_after_ratio": ("Passed health checks after deployments of all.", [one.afterwards.health for one in measured]),
+        "shipway_errors_after_ratio": ("Failed requests after deployments of all.", [one.afterwards.errors for one in measured]),
+    }
+    for name, (told, ratios) in by_name.items():
+        family = Metric(name, told, "gauge")
+        for one, ratio in zip(measured, ratios, strict=True):
+            if ratio.value is not None:
+                family.add_sample(name, _labels(one), ratio.value)
+        yield family
+
+
+def _spreads(measured: Sequence[Metrics]) -> Iterator[Metric]:
+    took = Metric("shipway_release_duration_seconds", "Duration of deployed releases: the whole, and its parts each by itself.", "summary")
+    recovery = Metric(
+        "shipway_recovery_seconds", "Time from the decision to roll back until the environment was verified again.", "summary"
+    )
+    lead = Metric("shipway_lead_time_seconds", "Time from a commit until its version was the baseline.", "summary")
+    for one in measured:
+        for part in ("total", "work", "people", "windows", "lock"):
+            _add(took, {**_labels(one), "part": part}, getattr(one.took, part))
+        _add(recovery, _labels(one), one.failures.recovery)
+        _add(lead, _labels(one), one.lead_time.changes)
+    yield from (took, recovery, lead)
+
+
+def _add(family: Metric, labels: dict[str, str], spread: Spread) -> None:
+    for quantile, seconds in ((MEDIAN, spread.median_seconds), (P90, spread.p90_seconds)):
+        if seconds is not None:
+            family.add_sample(family.name, {**labels, "quantile": quantile}, seconds)
+    if spread.count:
+        family.add_sample(f"{family.name}_count", labels, spread.count)
+
+
+def _span(measured: Sequence[Metrics]) -> Iterator[Metric]:
+    begin = Metric("shipway_span_begin_timestamp_seconds", "When the span begins, or the first release of it ended.", "gauge")
+    end = Metric("shipway_span_end_timestamp_seconds", "When the span ends.", "gauge")
+    for one in measured:
+        if one.selection.since:
+            begin.add_sample(begin.name, _labels(one), one.selection.since.timestamp())
+        end.add_sample(end.name, _labels(one), one.selection.until.timestamp())
+    yield from (begin, end)
+
+
+def _labels(one: Metrics) -> dict[str, str]:
+    return dict(zip(LABELS, (one.selection.service, one.selection.environment), strict=True))

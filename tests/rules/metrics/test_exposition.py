@@ -1,0 +1,62 @@
+"""The metrics in Prometheus's text format, as Prometheus's own tool and a parser read them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from tasks.rules.metrics.exposition import exposition_of
+from tasks.rules.metrics.metrics import Selection, measure, measure_each
+from tests.rules.metrics.made import HOUR, at, released, rolled_back
+
+DAY = 24 * HOUR
+ODD = 'we"ird\\ \n{x="1"} 7'
+FACTS = [
+    released("a", 0, commits=(("c1", -60.0),)), released("b", DAY, version="1.1", outcome="rolled_back"),
+    rolled_back("d", 3 * DAY, bad="1.0"),
+    released("m", DAY, service=ODD, kind="fix", because_of="b"), released("o", DAY, service="open", outcome="open"),
+]  # fmt: skip
+WHOLE = Selection("", "production", None, at(10 * DAY))
+SERVICES = ["shop", ODD, "open"]
+
+
+def samples(text: str) -> dict[tuple[str, str, str], float]:
+    """Read it back: values by name, service, and the label that tells the series of a service apart."""
+    found = [one for family in text_string_to_metric_families(text) for one in family.samples]
+    other = ("outcome", "fact", "part", "quantile")
+    return {
+        (one.name, one.labels.get("service", ""), " ".join(one.labels[name] for name in other if name in one.labels)): one.value
+        for one in found
+    }
+
+
+def test_each_service_has_its_own_series_and_what_has_no_value_has_none() -> None:
+    """By the same figures as people read; a name cannot break out of its label."""
+    found = samples(exposition_of(measure_each(FACTS, SERVICES, WHOLE), broken=2))
+    assert found["shipway_release_success_ratio", "shop", ""] == 0.5
+    assert found["shipway_release_duration_seconds", "shop", "people 0.5"] == 600
+    assert found["shipway_release_duration_seconds_count", "shop", "total"] == 1
+    assert found["shipway_releases", "shop", "rolled_back"] == 1
+    assert found["shipway_alerts", "shop", "rolled_back"] == 2
+    assert found["shipway_rework_ratio", ODD, ""] == 1
+    assert found["shipway_releases_open", "open", ""] == 1
+    assert found["shipway_records_broken", "", ""] == 2
+    assert {name for name, service, _ in found if service == "open"} == {
+        "shipway_deployments", "shipway_releases_open", "shipway_span_end_timestamp_seconds"
+    }  # fmt: skip
+
+
+def test_several_services_are_measured_as_each_alone() -> None:
+    """Deployments are found once for all of them."""
+    assert measure_each(FACTS, ["shop"], WHOLE) == [measure(FACTS, Selection("shop", "production", None, at(10 * DAY)))]
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Debian's prometheus")
+def test_promtool_finds_nothing_to_blame() -> None:
+    """Neither a name, a unit nor a help text against the conventions."""
+    text = exposition_of(measure_each(FACTS, SERVICES, WHOLE), broken=0)
+    ended = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
