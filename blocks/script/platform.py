@@ -18,7 +18,6 @@ from blocks.errors import BadInput, WorldMoved
 from blocks.hidden_values import hide_values
 from blocks.own_place import expect_own_place, home
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
-from blocks.processes import fill
 from blocks.run_again import Allowed
 from blocks.script import run as runs
 from blocks.script.counts import read_counts
@@ -274,7 +273,7 @@ class ScriptPlatform(Block):
             await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
 
     def _address_of(self, version: str) -> str:
-        return fill(self.version_address, {"version": version}) if self.scripts.shift else self.address
+        return processes.fill(self.version_address, {"version": version}) if self.scripts.shift else self.address
 
     def _folder(self) -> Path:
         """Return the folder with links followed, once: what is compared with other environments is what is acted on."""
