@@ -21,6 +21,7 @@ from blocks.script.platform import ScriptPlatform
 from tasks.approval.kept_places import block_kept_for
 from tasks.record.borders import hold
 from tasks.record.journal import say
+from tasks.rollout.asked import seldom
 from tasks.rollout.platforms import KNOWN, known_class, load_platform
 from tasks.rollout.present_blocks import present_block, present_kubeconfig
 
@@ -128,6 +129,16 @@ async def _with_those_that_serve(name: str, was: Block, answers: Answers, *, of:
         f"the block {now} is not as the last release had it{why}. The rollback goes by the settings of that release; "
         f"if others must count, remove {kept_path(FOLDER, of)}"
     )
+    if (serving := await seldom(name, was, lambda: _renewed_that_serves(name, was, present, answers, of=of), by=answers)) is not None:
+        return serving
+    if isinstance(was, ScriptPlatform):  # whether the secrets of scripts serve is known only once one has failed
+        renewed = _with_secrets_of(was, present)
+        hold(renewed)
+        was._kept = (str(kept_path(FOLDER, of)), renewed.environment if isinstance(renewed, ScriptPlatform) else {})  # noqa: SLF001
+    return was
+
+
+async def _renewed_that_serves(name: str, was: Block, present: Block | None, answers: Answers, *, of: str) -> Block | None:
     fault = await answers(was)
     if fault and (renewed := _with_secrets_of(was, present)) != was:
         hold(renewed)
@@ -135,11 +146,7 @@ async def _with_those_that_serve(name: str, was: Block, answers: Answers, *, of:
             kept = kept_path(FOLDER, of)
             say(f"the secrets of {name} in {kept} do not serve any more ({fault}); those that the block has now do, and count")
             return renewed
-    if isinstance(was, ScriptPlatform):  # whether the secrets of scripts serve is known only once one has failed
-        renewed = _with_secrets_of(was, present)
-        hold(renewed)
-        was._kept = (str(kept_path(FOLDER, of)), renewed.environment if isinstance(renewed, ScriptPlatform) else {})  # noqa: SLF001
-    return was
+    return None
 
 
 async def _as_it_is_now(name: str) -> tuple[Block | None, str]:

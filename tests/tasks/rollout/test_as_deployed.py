@@ -3,6 +3,7 @@
 # ruff: noqa: F811 - a fixture that is imported is the name of a parameter, too
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -166,6 +167,32 @@ async def test_rotated_secrets_count_and_go_nowhere_else(api: Api) -> None:
     assert (found[GIT].pull_requests.repository, found[GIT].pull_requests.token.get_secret_value()) == ("shop/deploy", "hub-2")
     assert (found[ENGINE].server, found[ENGINE].token.get_secret_value()) == ("https://argo.example.com", "argo-2")
     assert json.loads(found[CLUSTER].config.get_secret_value()) == json.loads(kubeconfig("https://one", "u-2"))
+
+
+@pytest.mark.parametrize("serves", [True, False], ids=["the present secret serves", "nothing answers"])
+async def test_a_rollback_asks_once_which_secrets_serve_where_that_takes_long(
+    api: Api, monkeypatch: pytest.MonkeyPatch, *, serves: bool
+) -> None:
+    """Its platform is loaded each minute, and whoever edits the block anew for each of them delays nothing."""
+    await released(api)
+    api.refused = {"git-1"} if serves else {"git-1", "git-2", "git-3"}
+    asked = list[str]()
+
+    async def hangs(block: Any) -> str:
+        if isinstance(block, Git):
+            asked.append(block.token.get_secret_value())
+        fault = await api.answers(block)
+        await asyncio.sleep(0.05 if fault else 0)
+        return fault
+
+    monkeypatch.setattr(as_deployed, "_answers", hangs)
+    monkeypatch.setattr("tasks.rollout.asked.LONG_SECONDS", 0.04)
+    monkeypatch.setattr("tasks.rollout.asked.TIMES", 10_000)
+    for edited, expected in (("git-2", ["git-1", "git-2"]), ("git-2", []), ("git-3", [])):
+        asked.clear()
+        api.blocks[GIT] = RELEASED[GIT].model_copy(update={"token": SecretStr(edited)})
+        found = (await parts_of_rollback())[GIT].token.get_secret_value()
+        assert (asked, found) == (expected, "git-2" if serves else "git-1")
 
 
 async def test_credentials_in_a_block_of_their_own_are_those_of_the_release(api: Api) -> None:
