@@ -12,7 +12,7 @@ import yaml
 from pydantic import SecretStr
 
 MOST_CHARACTERS, MOST_EVENTS, DEEPEST = 200_000, 10_000, 20
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the former is 20 times as fast, if there is libyaml
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # 20 times as fast, if there is libyaml
 _MERGE = "<<"
 
 

@@ -124,7 +124,7 @@ def uses_in(requests: Iterable[tuple[str, HttpRequest]], receiver: Receiver) -> 
 
 
 def _hosts_in(headers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """Give each host that headers name by which a proxy routes, with the header; a list of several is no host, and fits nowhere."""
+    """Give each host that headers name by which a proxy routes, with the header; a list of several is not a host, and fits nowhere."""
     for name, value in headers.items():
         if name.lower() == "forwarded":
             yield from ((host, name) for host in FORWARDED_HOST.findall(value))
