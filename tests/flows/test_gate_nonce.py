@@ -39,7 +39,7 @@ async def asked(release: Any, number: int) -> Gate:
     inputs: Any = SimpleNamespace(rules=lambda: rules, digest="ab" * 32, version="1.1")
     own = {"question": number, "nonce": await gates.question_nonce(release, number, about=ABOUT), "requester_confirms": False}
     gate = gates._question(release, inputs, name="production", requester="rita", times=(NOW, NOW + timedelta(hours=1)), own=own)
-    await gates._announce(release, gate, number, about=ABOUT)
+    await gates._announce(release, gate, number, about=ABOUT, to="")
     return gate
 
 

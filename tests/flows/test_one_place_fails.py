@@ -23,7 +23,12 @@ async def nothing(*_: Any, **__: Any) -> None:
     """Do nothing."""
 
 
-PLAN = SimpleNamespace(plan=SimpleNamespace(staging=SimpleNamespace(keep_on_failure=False)), owner="run", path="plan.yaml", append=nothing)
+PLAN = SimpleNamespace(
+    plan=SimpleNamespace(service="shop", notify=[], staging=SimpleNamespace(keep_on_failure=False)),
+    owner="run",
+    path="plan.yaml",
+    append=nothing,
+)
 
 
 def is_back(environment: str) -> RollbackResult:
