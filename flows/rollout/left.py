@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from blocks.errors import Superseded
+from blocks.errors import Refused, ShipwayError, Superseded, Temporary
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
@@ -192,7 +192,13 @@ async def remove_canary_of_release(phase: Phase, platform: Platform, environment
     what = f"The canary {canary} of {environment} is removed, and begun anew"
     why = "no rollback is known to have started it, so it may be a release's, of which steps and gates are not passed yet"
     await phase.append(what, kind="note", environment=environment, name="canary of a release", why=why)
-    await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
+    try:
+        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
+    except (Superseded, Refused, Temporary):
+        raise
+    except ShipwayError as error:  # as that the version that serves is not well, which is why one rolls back
+        what = f"The canary {canary} of {environment} could not be removed; the rollback goes on"
+        await phase.append(what, kind="note", environment=environment, name="canary stays", why=str(error_text(error)))
 
 
 async def newer_rollback(phase: Phase, environments: Sequence[str]) -> str:

@@ -271,6 +271,21 @@ async def test_a_canary_of_a_release_is_never_promoted_by_a_rollback(
     assert await bring_back(world, monkeypatch, bad=baseline, to="V0") == ["abort", "prepare V0", "shift 100", "promote"]
 
 
+async def test_a_canary_of_a_release_that_cannot_be_removed_keeps_no_rollback_to_its_version(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The version that serves is not well, which is why one rolls back, so its platform may refuse to give it all requests."""
+    stand(world, "BAD", "V0", previous="V-1", owner="r9")
+    world.platform.position["percent"] = 10
+    assert await world.decide(bad="BAD", to="V0") == "BAD"
+
+    async def ill(*_: Any, **__: Any) -> None:
+        raise RolloutFailed("BAD is not ready")
+
+    monkeypatch.setattr(FakePlatform, "abort", ill)
+    assert (await bring_back(world, monkeypatch, bad="BAD", to="V0"))[-2:] == ["shift 100", "promote"]
+
+
 @pytest.mark.parametrize(("owner", "percent"), [("r0", 50), (None, 0), ("r0", 100)])
 async def test_a_canary_that_a_rollback_started_is_not_removed(
     world: World, monkeypatch: pytest.MonkeyPatch, owner: str | None, percent: int

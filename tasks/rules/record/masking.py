@@ -20,10 +20,10 @@ TEXT_LIMIT_BYTES = 64 * 1024
 EVIDENCE_LIMIT_BYTES = 4 * 1024 * 1024
 DECIDING = frozenset(
     {
-        "bad", "before", "after", "choice", "compatibility", "current", "decision", "digest", "docs", "approved", "now", "key", "ending",
-        "flow", "block", "identity", "environment", "held_by", "known", "not_before", "not_later_than", "suspends_until", "waits_until",
-        "migration", "outcome", "plan", "position", "proof", "proofs", "releases", "restored", "service", "state", "steps", "version",
-        "versions",
+        "act", "bad", "before", "after", "choice", "compatibility", "current", "decision", "digest", "docs", "approved", "now", "key",
+        "ending", "flow", "block", "identity", "environment", "held_by", "known", "not_before", "not_later_than", "suspends_until",
+        "waits_until", "migration", "nonce", "outcome", "owners", "plan", "position", "proof", "proofs", "releases", "restored",
+        "service", "state", "steps", "version", "versions",
     }
 )  # fmt: skip
 """Members of evidence that a release reads again, and that hold nothing from outside but names, versions and hashes."""

@@ -97,6 +97,9 @@ def test_what_a_service_may_say_of_a_secret_header_is_masked(value: str, told: l
         ("block", "kubernetes/shop-production"),
         ("identity", "kubernetes 0f3a9c21-b7aa"),
         ("version", "1.4.2"),
+        ("act", "deploy 2026.11.2"),
+        ("owners", ["0f3a9c21-b7aa"]),
+        ("nonce", "5f0c9a1e7b"),
     ],
 )
 def test_what_decides_is_not_masked_by_a_secret_that_was_chosen_for_it(monkeypatch: pytest.MonkeyPatch, name: str, value: Any) -> None:

@@ -206,6 +206,6 @@ def test_a_redirect_stays_with_its_host(source: str, target: str, allowed: bool)
 
 def test_a_late_answer_is_not_an_answer() -> None:
     """What came after the plan's time does not count, whatever it says."""
-    state = judge_dependency(spec(1), Answer(200, 0.7, body=GOOD), fault="")
+    state = judge_dependency(spec(1), Answer(200, 5.2, body=GOOD), fault="")
     assert isinstance(state, DependencyState)
     assert state.outcome == "no_data"
