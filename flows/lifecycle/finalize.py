@@ -171,6 +171,7 @@ async def roll_back_release(phase: Phase, *, version: str, ending: Ending) -> di
                 late = passing
                 continue
             found |= {name: _not_rolled_back(name, error) for name in due}
+        await tell_failed(phase, found.values(), waits=False)
     await tell_failed(phase, found.values())
     if late is not None:
         raise late

@@ -117,6 +117,7 @@ async def roll_back_waves(
     tried: Tried = {}
     for wave in waves:
         tried |= await _side_by_side(wave, undo)
+        await tell_failed(phase, [one for one in tried.values() if isinstance(one, RollbackResult)], waits=False)
     await tell_failed(phase, [one for one in tried.values() if isinstance(one, RollbackResult)])
     refused = [one for one in tried.values() if isinstance(one, Refused)]
     if refused and len(refused) == len(tried):
@@ -223,17 +224,18 @@ async def roll_back(
     return found
 
 
-async def tell_failed(phase: Phase, found: Iterable[RollbackResult]) -> None:
-    """Tell which environments could not be rolled back, or were and are not well; once every wave was rolled back: it may take a while.
+async def tell_failed(phase: Phase, found: Iterable[RollbackResult], *, waits: bool = True) -> None:
+    """Tell which environments could not be rolled back, or were and are not well.
 
     Args:
         phase: The release, or the rollback on demand.
         found: The result of each environment; each is told once, however often this is called.
+        waits: Whether to wait for the receivers: not while another wave is still to be rolled back.
     """
     for one in found:
         if not one.passed:
             about, key = f"{phase.plan.service} in {one.environment}", f"{phase.owner}/rollback/{one.environment}"
-            await notify(phase.plan.notify, ["rollback_failed"], about=about, reason=one.reason, run=phase.owner, key=key)
+            await notify(phase.plan.notify, ["rollback_failed"], about=about, reason=one.reason, run=phase.owner, key=key, waits=waits)
 
 
 async def _choose(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +27,8 @@ from tasks.rules.plan.plan import Command, Plan
 from tasks.rules.plan.targets import place_of
 
 MOST_FILES, MOST_BYTES, PIECE_BYTES = 1_000, 256_000_000, 1_000_000
-SCRIPTS = {".bash", ".js", ".ksh", ".lua", ".mjs", ".php", ".pl", ".py", ".rb", ".sh", ".zsh"}
+INTERPRETERS = re.compile(r"(ba|da|k|z)?sh|perl|ruby|php|lua|node|deno|bun|python[0-9.]*")
+SCRIPTS = {".bash", ".cjs", ".js", ".ksh", ".lua", ".mjs", ".php", ".pl", ".py", ".rb", ".sh", ".ts", ".zsh"}
 MAGIC = (b"#!", b"\x7fELF")  # with what a script and a program begin
 CONFIGURATION = ("conftest.py", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")  # which pytest looks for
 NOT_TESTS = {"__pycache__", "node_modules", "venv"}  # folders that pytest does not look into, as those that begin with a dot
@@ -161,13 +163,15 @@ def program_files(command: Sequence[str], folder: Path) -> Iterator[tuple[str, P
     """Give the files that a command runs, by the words that name them.
 
     They are its program, if that is named by a path, and each argument that is the path of a program: a file whose name ends as a script's
-    does, or that begins as a script or a program does. So `python3 check.py` and `sudo -n ./deploy.sh` count with their scripts. A program
-    that is found by PATH, and what a program reads in turn, are not known here.
+    does, that begins as a script or a program does, or that follows an interpreter. So `python3 check.py`, `sh ./deploy` and
+    `sudo -n ./deploy.sh` count with their scripts. A program that is found by PATH, and what a program reads in turn, are not known here.
     """
+    is_given = False  # whether an interpreter waits for its script
     for number, word in enumerate(command):
         path = folder / word
-        if (number == 0 and "/" in word) or _is_program(path):
+        if (number == 0 and "/" in word) or _is_program(path) or (is_given and path.is_file()):
             yield word, path
+        is_given = bool(INTERPRETERS.fullmatch(Path(word).name)) or (is_given and word.startswith("-"))
 
 
 def _is_program(path: Path) -> bool:

@@ -78,8 +78,9 @@ async def alert(
 
 
 async def notify(
-    blocks: Sequence[str], facts: Sequence[Fact], *, about: str, reason: OutsideText, run: str, key: str, requester: str = ""
-) -> None:
+    blocks: Sequence[str], facts: Sequence[Fact], *, about: str, reason: OutsideText, run: str, key: str, requester: str = "",
+    waits: bool = True,
+) -> None:  # fmt: skip
     """Tell facts of a run, once: as events, and by a message; one that cannot be sent within 15 s holds nothing up.
 
     Args:
@@ -90,6 +91,7 @@ async def notify(
         run: The flow run id.
         key: What the message is about: it is sent once for each key.
         requester: Who asked for the release.
+        waits: Whether to send it at once, which may take the 15 s; else the keeper does, within its interval.
     """
     link = run_link(run)
     content = message_of(facts, about=about, reason=reason, requester=requester, link=link, record=f"`shipway report {run}`")
@@ -102,6 +104,9 @@ async def notify(
         "link": link,
     }
     try:
+        if not waits:
+            await outbox.keep(blocks, content, key=key, run=run)
+            return
         for fact in content.facts:
             _emit(fact, service=about, payload=payload)
         async with asyncio.timeout(ALERT_SECONDS):

@@ -79,6 +79,16 @@ async def post(receivers: Sequence[str], content: Content, *, key: str, run: str
     return await asyncio.to_thread(_read, name) or wanted
 
 
+async def keep(receivers: Sequence[str], content: Content, *, key: str, run: str = "") -> None:
+    """Keep a message for the keeper to deliver, in a moment; as `post`, which may follow, but it waits for no receiver.
+
+    Raises:
+        Refused: As for `post`.
+    """
+    if receivers:
+        await asyncio.to_thread(_keep, _name(key, run), Message(key, now(), run, content, dict.fromkeys(receivers, Delivery())))
+
+
 async def deliver_due() -> None:
     """Deliver what receivers have not acknowledged and is due, side by side and for each in order; what is over is removed."""
     messages = await asyncio.to_thread(_current, now())

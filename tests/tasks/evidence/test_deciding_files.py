@@ -216,6 +216,8 @@ def test_the_search_ends_at_the_bound(taken: TakenPlan, monkeypatch: pytest.Monk
         (["env", "A=b", "bin/disk", "junit.xml", "--junitxml=check.sh", "\0", "x" * 5_000, ""], ["bin/disk"]),
         (["timeout", "5", "/bin/sh"], ["/bin/sh"]),
         (["cat", "data/a.csv", "nowhere.py", "smoke"], []),
+        (["bash", "-e", "data/a.csv", "data/a.csv"], ["data/a.csv"]),
+        (["sudo", "-n", "perl", "data/a.csv"], ["data/a.csv"]),
     ],
 )
 def test_a_command_names_its_program_and_scripts(taken: TakenPlan, command: list[str], files: list[str]) -> None:

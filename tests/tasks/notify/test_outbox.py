@@ -272,3 +272,14 @@ async def test_an_outbox_that_is_full_keeps_critical_messages_alone(receiver: Ht
     assert receiver.refused == 2
     await notify([block], ["rollback_failed"], about="shop 1.1", reason=as_reason("slow"), run="r2", key="r2/rollback/production")
     assert sorted(one.run for one in outbox.undelivered()) == ["r1", "r2"]
+
+
+async def test_a_message_that_waits_for_no_receiver_is_delivered_by_the_keeper(receiver: HttpReceiver) -> None:
+    """As that a wave could not be rolled back, while the next one is; who tells it again sends nothing twice."""
+    block = await saved(Apprise(url=receiver.address))
+    told = {"about": "shop 1.1", "reason": as_reason("slow"), "run": "r1", "key": "r1/rollback/production"}
+    await notify([block], ["rollback_failed"], **told, waits=False)
+    assert receiver.received == []
+    await deliver_due()
+    await notify([block], ["rollback_failed"], **told)
+    assert receiver.subjects == ["shop 1.1: ROLLBACK FAILED"]
