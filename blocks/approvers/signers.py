@@ -143,8 +143,11 @@ def _revoke(name: str, lines: list[str]) -> None:
 
 
 def _is_revoked(name: str, line: str) -> bool:
-    """Say whether a line, which may be of an older copy of the file, has a key that was removed from this person."""
-    return any(path.exists() for path in _revocations(name, line))
+    """Say whether a line, which may be of an older copy of the file, has a key that was removed from this person, or none that is known.
+
+    OpenSSH also takes short names such as `ED25519`, under which it would not be seen that a key was removed.
+    """
+    return not PUBLIC_KEY.search(line) or any(path.exists() for path in _revocations(name, line))
 
 
 def _revocations(name: str, line: str) -> list[Path]:

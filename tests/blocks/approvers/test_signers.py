@@ -128,7 +128,7 @@ def test_a_removed_key_does_not_count_again_if_its_line_is_restored(anna: Path) 
     remove_signer("anna")
     key = line.split()[3]
     shared, respelled = line.replace("anna ", "ben,anna ", 1), line.replace(key, f"{key}==")
-    for restored in (line, shared, respelled, line.replace("ssh-ed25519 ", "ssh-ed25519\t ")):
+    for restored in (line, shared, respelled, line.replace("ssh-ed25519 ", "ssh-ed25519\t "), line.replace("ssh-ed25519 ", "ED25519 ")):
         signers_path().write_text(restored)
         assert fault(signature=signature)
     signers_path().write_text(line)
