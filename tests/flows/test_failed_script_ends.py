@@ -81,7 +81,7 @@ async def test_people_are_not_asked_about_a_script_that_its_platform_does_not_ru
 
 
 async def test_a_script_that_was_not_run_again_although_people_approved_ends_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same failure once more in one attempt is no new one; an attempt after a crash goes by the answer that is recorded."""
+    """The same failure once more in one attempt ends it; an attempt after a crash goes by the answer that is recorded."""
     world = World(monkeypatch, platform=RunsIt(), answer="approved")
     asked: set[str] = set()
     assert await world.ends(asked) is None
