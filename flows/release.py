@@ -122,12 +122,14 @@ async def _prepare(phase: Phase, version: str, *, latest: datetime | None) -> Ph
 
 async def _stage(phase: Phase, version: str) -> PhaseResult:
     """Deploy to staging; people are asked about a script that failed, if the plan says so."""
+    asked: set[str] = set()
     while True:
         found: Any = await staging(phase.path, version=version, release=phase.scope)
         result: PhaseResult = found
         if not isinstance(result, TargetResult) or result.script is None:
             return result
-        ends = await ends_after(phase, result, result.script, version=version, requester=await _requester(phase))
+        requester = await _requester(phase)
+        ends = await ends_after(phase, result, result.script, version=version, requester=requester, asked=asked)
         if ends is not None:
             return ends
 
@@ -148,7 +150,7 @@ async def _deploy(phase: Phase, version: str, *, approval: Approval) -> PhaseRes
 async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval: Approval) -> PhaseResult:
     """Deploy to the targets of a wave; people are asked about the inconclusive ones when the others are through."""
     decisions: Decisions = {}
-    requester = await _requester(phase)
+    requester, asked = await _requester(phase), set[str]()
     while True:
         found: Any = await production(
             phase.path,
@@ -168,7 +170,8 @@ async def _deploy_wave(phase: Phase, version: str, *, wave: list[str], approval:
             return result
         for target in result.inconclusive:
             if target.script is not None:
-                if (ends := await ends_after(phase, target, target.script, version=version, requester=requester)) is not None:
+                ends = await ends_after(phase, target, target.script, version=version, requester=requester, asked=asked)
+                if ends is not None:
                     return ends
                 continue
             if not await may_proceed(phase, target, version=version, requester=requester):

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from blocks.errors import Refused
+from blocks.outside_text import as_ending
 from blocks.platform import Platform
 from blocks.run_again import Allowed, RunsAgain
 from flows.approval.gate import put_to_people
 from flows.approval.part import Part, part_of
-from flows.lifecycle.context import Phase, StepFields
+from flows.lifecycle.context import Phase, StepFields, platform_of
 from tasks.evidence.inputs import collect_inputs
 from tasks.lifecycle.clock import now
 from tasks.record.journal import read_entries
@@ -27,7 +29,9 @@ async def with_runs_allowed(phase: Phase, platform: Platform, environment: str) 
     return told  # type: ignore[no-any-return]
 
 
-async def ends_after(phase: Phase, found: TargetResult, script: FailedScript, *, version: str, requester: str) -> PhaseResult | None:
+async def ends_after(
+    phase: Phase, found: TargetResult, script: FailedScript, *, version: str, requester: str, asked: set[str]
+) -> PhaseResult | None:
     """Hold the release, without a process, until people decided about a script that failed.
 
     Args:
@@ -36,11 +40,16 @@ async def ends_after(phase: Phase, found: TargetResult, script: FailedScript, *,
         script: What failed.
         version: The version under release.
         requester: Who asked for the release.
+        asked: The gates that this attempt came through in this phase; this one is added.
 
     Returns:
-        None if it is run once more; else how the release ends: they rejected, did not answer in time, or too many codes were wrong.
+        None if it is run once more; else how the release ends: they rejected, did not answer in time, or too many codes were wrong, or
+        its platform does not run it again, whatever they say.
     """
     gate = gate_name(found.environment, script.step, script.runs)
+    if gate in asked or not isinstance(await platform_of(phase.plan, found.environment), RunsAgain):
+        return _ending(found, "its platform does not run scripts again")
+    asked.add(gate)
     part, about = part_of(phase, gate), StepFields(environment=found.environment, step=None)
     if (decided := await part.read("gate", name=DECISION, **about)) is not None:
         return None if decided.evidence.get("may_run_again") is True else _ending(found, decided.why)
@@ -49,15 +58,20 @@ async def ends_after(phase: Phase, found: TargetResult, script: FailedScript, *,
     first = await part.read("gate", name="question 1", **about)
     began = now() if first is None else datetime.fromisoformat(first.evidence["opened"])
     until = began + timedelta(minutes=phase.plan.on_script_failure.answer_within_minutes)
-    _, state, proofs = await put_to_people(
-        part, inputs, name=gate, requester=requester, times=(began, until), about=about, own={},
-        asks=what_is_asked(script.act, script.runs, found.environment, until=until), printed=script.lines,
-        to=f"whether to run {script.act}{within(found.environment)} again",
-    )  # fmt: skip
+    asks, to = what_is_asked(script.act, script.runs, found.environment, until=until), within(found.environment)
+    try:
+        _, state, proofs = await put_to_people(
+            part, inputs, name=gate, requester=requester, times=(began, until), about=about, own={}, asks=asks, printed=script.lines,
+            to=f"whether to run {script.act}{to} again",
+        )  # fmt: skip
+        again, why = state.state == "approved", state.reason
+    except Refused as error:  # asked too often: a release that moved something is not refused, but rolled back
+        again, why, proofs = False, as_ending(error), []
+    for ending in ("; request the release again", "; ask for the release again"):
+        why = why.removesuffix(ending)
     kept = [proof.model_dump(mode="json") for proof in proofs]
-    why = state.reason.removesuffix("; request the release again")
-    await _tell_decision(part, found, script, why=why, again=state.state == "approved", proofs=kept)
-    return None if state.state == "approved" else _ending(found, why)
+    await _tell_decision(part, found, script, why=why, again=again, proofs=kept)
+    return None if again else _ending(found, why)
 
 
 def _ending(found: TargetResult, why: str) -> PhaseResult:

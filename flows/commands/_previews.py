@@ -54,7 +54,18 @@ async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], P
     problems += [
         f"{name}.platform: the platform would refuse {version}: {one['refused']}" for name, one in previews.items() if one["refused"]
     ]
-    return problems, [f"{name}: {note}" for name, one in previews.items() for note in one["notes"]], previews
+    notes = [f"{name}: {note}" for name, one in previews.items() for note in one["notes"]]
+    return problems, [*notes, *scripts_missing(plan, found)], previews
+
+
+def scripts_missing(plan: Plan, platforms: dict[str, Any]) -> list[str]:
+    """Say that a plan has in mind what happens if a script fails, and none of its platforms runs one again."""
+    from blocks.run_again import RunsAgain
+
+    section = plan.on_script_failure
+    if (section.retries == 0 and section.then == "roll_back") or any(isinstance(one, RunsAgain) for one in platforms.values()):
+        return []
+    return ["on_script_failure: no platform of this plan runs scripts again, so it has no effect. Remove it, or name a script platform"]
 
 
 async def _ask_owners(plan: Plan, platforms: dict[str, Any]) -> list[str]:

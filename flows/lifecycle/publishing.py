@@ -55,7 +55,7 @@ async def _commit(page: Documented, block: str, *, folder: str, run: str, servic
             git = await repository_of_pages(block, service=service)
             commit = await commit_page(git, files, run=run, subject=f"Document {service} {page.name}")
     except TimeoutError:
-        return f"It is not committed to {block}, which did not take it within {COMMIT_SECONDS} s"
+        return f"It is not known whether it is committed to {block}: that was not over within {COMMIT_SECONDS} s. Look at the branch"
     except Exception as error:  # noqa: BLE001 - whatever it is, the run ended as it did
         return f"It is not committed to {block}: {error_text(error)}"
     return f"Committed to {block} as {folder}/{page.name}.md, commit {commit[:12]}"

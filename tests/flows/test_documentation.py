@@ -86,7 +86,7 @@ def name_in(repository: Repository) -> str:
         (None, "does not exist or cannot be read"),
         ({"documents": ["another"]}, "Let its owner add"),
         ({"remote": "file:///nowhere/at-all"}, "It is not committed to"),
-        ({}, "which did not take it within"),
+        ({}, "It is not known whether it is committed to"),
     ],
 )
 async def test_a_page_that_cannot_be_committed_is_said_and_kept(

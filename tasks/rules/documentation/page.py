@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from blocks.outside_text import outside
 from tasks.rules.approval.ticks_form import PROGRESS
+from tasks.rules.documentation.rollback import has_changed_anything, rollback_lines
 from tasks.rules.documentation.template import filled
-from tasks.rules.record.entries import Entry, moment, outcome_of, select
+from tasks.rules.record.entries import Entry, moment, select
 from tasks.rules.record.markdown import faults_of_chain, plain, table_of_checks, table_of_turns
 from tasks.rules.record.view import Commit, Summary, checks_of, rows_of, summary_of
 
 MOST_PICTURES = 20
-UNCHANGED = {"refused", "skipped"}  # nothing was deployed, and nothing rolled back
-PATH_LIMIT = 500
 
 
 def write_page(template: str, entries: list[Entry], *, run: str, problems: list[str], pictures: Sequence[str]) -> str:
@@ -48,7 +45,7 @@ def write_page(template: str, entries: list[Entry], *, run: str, problems: list[
         "checklist": _ticks(entries),
         "checks": table_of_checks([row for row in checks_of(entries) if row.entry.kind != "tick"]) or "Nothing was checked.",
         "pictures": "\n\n".join([*pictures[:MOST_PICTURES], *more]) or "Nothing was watched.",
-        "rollback": _rollback(entries, seen),
+        "rollback": _rollback(entries),
         "course": table_of_turns(rows_of(entries)),
     }
     return filled(template, {name: plain(text) or "not said" for name, text in inline.items()} | blocks)
@@ -56,7 +53,7 @@ def write_page(template: str, entries: list[Entry], *, run: str, problems: list[
 
 def is_deployment(entries: list[Entry]) -> bool:
     """Say whether a run that ended deployed or rolled something back, so that its page belongs into the service's repository."""
-    return outcome_of(entries) not in UNCHANGED
+    return has_changed_anything(entries)
 
 
 def name_of(entries: list[Entry], run: str) -> str:
@@ -100,21 +97,15 @@ def _ticks(entries: list[Entry]) -> str:
     return "\n".join(["| Item | Who did what | Evidence | When |", "|---|---|---|---|", *rows]) if rows else "Nothing was to be ticked."
 
 
-def _rollback(entries: list[Entry], seen: Summary) -> str:
+def _rollback(entries: list[Entry]) -> str:
     """Say how to undo it, or what was undone; with the hints of the checklist's items that were ticked."""
-    lines: list[str] = []
-    if seen.outcome in {"deployed", "partly_deployed"}:
-        lines.append(f"It replaced {plain(seen.baseline or 'nothing')}. To roll production back, where the plan is:\n\n{_command(entries)}")
-    elif seen.outcome == "rolled_back":
-        lines.append("It was rolled back; nothing is left to undo.")
-    elif seen.outcome not in UNCHANGED:
-        lines.append(f"It did not end well. Look at what runs, and, if need be, roll back:\n\n{_command(entries)}")
+    lines = rollback_lines(entries)
     contracts = [entry for entry in select(entries, kind="migration") if entry.evidence.get("compatibility") == "contract"]
     if names := dict.fromkeys(str(entry.evidence.get("migration", "")) for entry in contracts):
         lines.append(f"**It took something away that earlier versions need:** {plain(', '.join(names))}. Restore that first.")
     if hints := _hints(entries):
         lines.append(f"What was ticked says of a rollback:\n\n{_listed(hints)}")
-    return "\n\n".join(lines) or "Nothing was changed."
+    return "\n\n".join(lines)
 
 
 def _hints(entries: list[Entry]) -> list[str]:
@@ -124,12 +115,3 @@ def _hints(entries: list[Entry]) -> list[str]:
         if entry.kind == "gate" and isinstance(progress, dict):
             done |= {str(one.get("item")): str(one.get("rollback") or "") for one in progress.get("done", ()) if isinstance(one, dict)}
     return [f"{plain(item)}: {plain(hint)}" for item, hint in done.items() if hint]
-
-
-def _command(entries: list[Entry]) -> str:
-    """Write the command of a rollback as code, in a fence that the path of the plan cannot close."""
-    opened = next(iter(select(entries, kind="opened")), None)
-    plan = outside(opened.evidence.get("plan") or "shipway.yaml" if opened else "shipway.yaml", limit=PATH_LIMIT)
-    command = f'shipway rollback {shlex.quote(plan)} --reason "…"'
-    ticks = "`" * max(3, 1 + max((len(run) for run in re.findall("`+", command)), default=0))
-    return f"{ticks}\n{command}\n{ticks}"

@@ -11,7 +11,7 @@ import pytest
 
 from tasks.documentation.template import own_template
 from tasks.rules.documentation.message import page_message
-from tasks.rules.documentation.page import is_deployment, name_of, write_page
+from tasks.rules.documentation.page import name_of, write_page
 from tasks.rules.record.entries import Entry, Kind, chain
 from tests.rules.record.test_markdown import HOSTILE, MARKDOWN, START
 
@@ -29,6 +29,7 @@ def record(text: str, *, outcome: str = "deployed", flow: str = "release") -> li
         ("gate", {"evidence": {"progress": {"done": [{"item": text, "rollback": text}], "open": []}}}),
         ("approval", {"evidence": {"decision": "approved", "proof": {"comment": text}}}),
         ("migration", {"name": "begun", "evidence": {"compatibility": "contract", "migration": text}}),
+        ("effect", {"name": "promote", "environment": "production"}),
         ("closed", {"why": text, "evidence": {"outcome": outcome}}),
     ]
     entries: list[Entry] = []
@@ -67,26 +68,10 @@ def test_a_deployment_says_who_why_what_and_how_it_is_rolled_back() -> None:
     assert page.startswith("# guestbook 1.1.0 → 1.2.0: deployed\n")
     assert "The reason that was given: faster search" in page
     assert "| Asked for by | mira |" in page
-    assert 'shipway rollback deploy/shipway.yaml --reason "…"' in page
+    assert 'shipway rollback deploy/shipway.yaml --environment production --bad 1.2.0 --reason "…"' in page
     assert "earlier versions need:** x" in page
     assert "What was ticked says of a rollback:\n\n- x: x" in page
     assert f"Made by Shipway from the record of run {RUN.replace('-', chr(92) + '-')}." in page
-
-
-@pytest.mark.parametrize(
-    ("outcome", "said"),
-    [
-        ("deployed", "To roll production back"), ("partly_deployed", "To roll production back"), ("failed", "It did not end well."),
-        ("rolled_back", "It was rolled back; nothing is left to undo."), ("cancelled", "It did not end well."),
-        ("refused", "## Rollback"), ("skipped", "## Rollback"),
-    ],
-)  # fmt: skip
-def test_each_outcome_says_what_is_left_to_undo(outcome: str, said: str) -> None:
-    """What was refused changed nothing, and is not committed."""
-    entries = record("x", outcome=outcome)
-    assert said in page_of(entries)
-    assert ("shipway rollback" in page_of(entries)) is (outcome not in {"rolled_back", "refused", "skipped"})
-    assert is_deployment(entries) is (outcome not in {"refused", "skipped"})
 
 
 def test_a_broken_chain_is_said_on_top() -> None:
