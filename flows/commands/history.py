@@ -24,7 +24,7 @@ SECONDS = ("total_seconds", "work_seconds", "people_seconds", "window_seconds", 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("--service", default="", metavar="NAME", help="only this service")
+    _terminal.add_service(parser, help="only this service")
     _terminal.add_environment(parser, help="only what was to change it: production, production/NAME or staging", default=None)
     parser.add_argument("--outcome", choices=OUTCOMES, default="", help="only what ended so")
     parser.add_argument("--kind", choices=("planned", "fix"), help="only releases that were asked for as that")

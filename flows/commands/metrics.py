@@ -17,7 +17,7 @@ LISTED = 10
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("--service", default="", metavar="NAME", help="only this service (default: all together)")
+    _terminal.add_service(parser, help="only this service (default: all together)")
     _terminal.add_environment(parser, help="production with its targets, production/NAME or staging (default: production)")
     _terminal.add_span(parser, what="what ended")
     either = parser.add_mutually_exclusive_group()

@@ -48,6 +48,14 @@ async def test_people_read_the_figures_and_what_cannot_be_trusted(records: Path,
     assert "No record names the service shpo; known are: shop" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["metrics", "history"])
+def test_what_cannot_be_the_name_of_a_service_is_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also bytes that are not UTF-8."""
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "--service", "\udcff"])
+    assert "is not the name of a service" in capsys.readouterr().err
+
+
 async def test_programs_read_json(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the records that are left out."""
     assert records

@@ -26,20 +26,21 @@ class Line(NamedTuple):
     text: OutsideText
 
 
-def why_lines(run: str, entries: Sequence[Entry], *, problems: Sequence[str] = ()) -> list[Line]:
+def why_lines(run: str, entries: Sequence[Entry], *, problems: Sequence[str] = (), unchecked: str = "") -> list[Line]:
     """Say in at most ten lines why a run ended, or stands, as it does.
 
     Args:
         run: The run.
         entries: What can be read of its record, in order.
         problems: What is wrong with the record, a sentence each.
+        unchecked: Why its seals were not checked; "" if they were.
 
     Returns:
         First who and how it ended, last whether the record can be relied on.
     """
     whole = list(entries)
     told = _told(whole) if whole else []
-    found = [_title(run, whole), *told, ("record", _state(run, whole, problems))]
+    found = [_title(run, whole), *told, ("record", _state(run, whole, problems, unchecked))]
     return [Line(name, outside(text, limit=LONGEST)) for name, text in found if text]
 
 
@@ -144,6 +145,10 @@ def _took(entries: list[Entry]) -> str:
     return f"{duration(took.total_seconds)}: worked {duration(took.work_seconds)}{said}" if len(entries) > 1 else ""
 
 
-def _state(run: str, entries: list[Entry], problems: Sequence[str]) -> str:
-    state = f"BROKEN, do not rely on the lines above: {problems[0]}" if problems else f"intact, {len(entries)} entries"
+def _state(run: str, entries: list[Entry], problems: Sequence[str], unchecked: str) -> str:
+    """Say whether the record can be relied on; a whole chain without seals can be written by anyone."""
+    whole = (
+        f"a whole chain of {len(entries)} entries, but seals NOT checked: {unchecked}" if unchecked else f"intact, {len(entries)} entries"
+    )
+    state = f"BROKEN, do not rely on the lines above: {problems[0]}" if problems else whole
     return f"{state}; all of it: shipway report {run[:8]}, shipway logs {run[:8]}"

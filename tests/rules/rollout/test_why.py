@@ -115,6 +115,14 @@ def test_a_broken_record_is_said_even_if_nothing_of_it_can_be_read() -> None:
     assert said(OPENED, problems=("x",))["record"][0].startswith("BROKEN")
 
 
+def test_a_record_whose_seals_could_not_be_checked_is_not_called_intact() -> None:
+    """Anyone can write a whole chain without the key; that it is broken comes first."""
+    (line,) = [text for name, text in why_lines("r1", record(OPENED), unchecked="the key is not here") if name == "record"]
+    assert line.startswith("a whole chain of 1 entries, but seals NOT checked: the key is not here; all of it:")
+    (line,) = [text for name, text in why_lines("r1", record(OPENED), problems=["x"], unchecked="y") if name == "record"]
+    assert line.startswith("BROKEN")
+
+
 @given(st.lists(st.sampled_from([REVIEW, ASKED, ANSWER, *UP, VERDICT, *BACK, closed("failed", "x")]), max_size=12), st.data())
 def test_there_are_never_more_than_ten_lines(entries: list[dict[str, Any]], data: st.DataObject) -> None:
     """Whatever the record says in whichever order, each is one line."""
