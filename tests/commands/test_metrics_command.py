@@ -64,6 +64,17 @@ async def test_programs_read_json(records: Path, capsys: pytest.CaptureFixture[s
     assert (found["releases"], found["success_rate"]["value"], found["broken"], found["unchecked"]) == (1, 1, ["r2"], 0)
 
 
+async def test_a_service_that_no_record_names_has_no_series(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That is said where programs do not read."""
+    assert records
+    for way in ("--prometheus", "--json"):
+        assert await metrics._metrics(parsed(way, "--service", "shpo")) == 0
+        shown = capsys.readouterr()
+        assert "No record names the service shpo" in shown.err
+        assert 'service="' not in shown.out
+        assert '"deployments": 0' not in shown.out
+
+
 async def test_prometheus_reads_each_service_by_itself(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing else is printed."""
     assert records

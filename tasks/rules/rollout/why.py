@@ -9,6 +9,7 @@ from blocks.outside_text import OutsideText, outside
 from tasks.rules.record.axis import duration
 from tasks.rules.record.durations import durations
 from tasks.rules.record.entries import Entry, outcome_of, select
+from tasks.rules.record.gates import decides, is_answer, tells_of_a_script
 from tasks.rules.record.view import CHECKS, result_of, summary_of
 from tasks.rules.rollout.progress import progress_in_words
 from tasks.rules.rollout.waiting import holds_in_words, says_it_waits, wait_in_words
@@ -90,10 +91,10 @@ def _decision(entries: list[Entry]) -> str:
 
 def _evidence(entries: list[Entry], decision: str) -> Iterable[str]:
     """Choose the entries that the decision rests on: what failed last, else what a rollback chose, else the last verdicts."""
-    last = {
-        (one.kind, one.environment, one.step, one.name): one for one in entries if one.kind in {*CHECKS, "verdict", "refused", "approval"}
-    }
-    failed = [one for one in last.values() if result_of(one) in BAD or (one.kind == "refused" and not one.name.startswith("answer"))]
+    kinds = {*CHECKS, "verdict", "refused", "approval"}
+    scripts = [one for one in entries if tells_of_a_script(one) and outcome_of(entries) != "deployed"]  # else it was run again
+    last = {(one.kind, one.environment, one.step, one.name): one for one in entries if one.kind in kinds}
+    failed = [one for one in last.values() if result_of(one) in BAD or (one.kind == "refused" and not is_answer(one))] + scripts
     chosen = [one for one in select(entries, kind="rollback") if one.name in DECIDES]
     passed = {one.environment: one for one in last.values() if one.kind == "verdict"}
     first = failed or (chosen if entries[0].evidence.get("flow") == "rollback" else []) or list(passed.values())
@@ -117,7 +118,7 @@ def _approval(entries: list[Entry]) -> str:
         waited = durations(entries).people_seconds
         return "; ".join(answers) + (f"; waited {duration(waited)} for people" if waited else "")
     return next(
-        (f"{one.what}: {one.why}".rstrip(": ") for one in reversed(entries) if one.kind in {"gate", "refused"} and one.name == "decision"),
+        (f"{one.what}: {one.why}".rstrip(": ") for one in reversed(entries) if decides(one)),
         "",
     )
 
