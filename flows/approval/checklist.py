@@ -26,6 +26,7 @@ from tasks.rules.approval.ticks_form import PROGRESS, Progress, facts_in, progre
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.plan.checklist import Before, TickedItem
 from tasks.rules.record.durations import SUSPENDS_UNTIL
+from tasks.rules.record.gates import ANSWER
 from tasks.rules.rollout.steps import ticks_name
 
 WHOLE = StepFields(environment="", step=None)
@@ -183,7 +184,7 @@ async def _record(
         await part.append(
             f"An answer from {judgement.approver or 'an unknown person'}: {judgement.outcome.replace('_', ' ')}",
             kind="refused", name=f"answer {gate.question}", who=judgement.approver or "unknown", why=judgement.reason,
-            evidence={"outcome": judgement.outcome, "ticks": [tick.model_dump(mode="json") for tick in given.ticks]},
+            evidence={ANSWER: gate.question, "outcome": judgement.outcome, "ticks": [tick.model_dump(mode="json") for tick in given.ticks]},
         )  # fmt: skip
     else:
         for tick in given.ticks:

@@ -27,6 +27,7 @@ from tasks.rules.approval.proofs import Proof
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import Approval
 from tasks.rules.record.durations import SUSPENDS_UNTIL
+from tasks.rules.record.gates import ANSWER, QUESTION
 from tasks.rules.rollout.preview import preview_lines
 from tasks.rules.windows.words import moment_in_words
 
@@ -228,6 +229,7 @@ async def _announce(phase: Phase, gate: Gate, number: int, *, about: StepFields,
         **about,
         why=f"question {number}, until {gate.expires_at:%Y-%m-%d %H:%M} UTC",
         evidence={
+            QUESTION: number,
             "digest": gate.digest,
             "key": gate.key,
             "opened": gate.opened_at.isoformat(),
@@ -254,7 +256,7 @@ async def _record_answer(phase: Phase, gate: Gate, judgement: AnswerVerdict, sta
         **about,
         who=judgement.approver or "unknown",
         why=judgement.reason,
-        evidence=_evidence_of(judgement),
+        evidence={ANSWER: gate.question, **_evidence_of(judgement)},
     )
 
 

@@ -25,8 +25,16 @@ class Export:
     missing: list[str] = field(default_factory=list)
 
     def add(self, path: str, text: str) -> None:
-        """Add a file of text."""
-        self.files[path] = text.encode("utf-8", "replace")
+        """Add a file of text, without the secrets that this process holds."""
+        from blocks.outside_text import said
+
+        self.files[path] = said(text, limit=len(text) + 1, lines=True).encode("utf-8", "replace")
+
+    def add_json(self, path: str, value: Any) -> None:
+        """Add a file of JSON; its texts are freed of secrets before they are written as JSON, which spells them otherwise."""
+        from flows.commands._output import as_text
+
+        self.files[path] = (json.dumps(_said_in(value), indent=2, ensure_ascii=False, default=as_text) + "\n").encode("utf-8", "replace")
 
     def listing(self) -> str:
         """Write the hashes of all files, as `sha256sum -c` reads them."""
@@ -44,16 +52,33 @@ async def gather(storage: Any, run: str, reading: Reading) -> Export:
     from tasks.rules.rollout.why import why_lines
 
     export = Export(run)
-    told = why_lines(run, reading.entries, problems=reading.problems)
+    await _learn_secrets(export)
+    told = why_lines(run, reading.entries, problems=reading.problems, unchecked=reading.unchecked)
     export.add("why.txt", "".join(f"{line.name:<10} {line.text}\n" for line in told))
     await _add_record(export, storage, reading)
-    export.add("checks.json", _as_json([_check(entry) for entry in _checks(reading.entries)]))
+    await _add_page(export, storage, reading)
+    export.add_json("checks.json", [_check(entry) for entry in _checks(reading.entries)])
     export.add("changes.txt", "".join(f"{line}\n" for line in _changes(reading.entries)))
     _add_messages(export)
     await _add_logs(export)
     if export.missing:
         export.add("MISSING.txt", "".join(f"{line}\n" for line in export.missing))
     return export
+
+
+async def _learn_secrets(export: Export) -> None:
+    """Learn what the server keeps secret, before any text is added."""
+    from blocks.outside_text import error_text
+    from tasks.lifecycle.server import server
+    from tasks.record.held_secrets import learn_all
+
+    try:
+        async with server() as client:
+            await learn_all(client)
+    except Exception as error:  # noqa: BLE001 - whatever the server answers, the folder is written
+        export.missing.append(
+            f"secrets: those of the server's blocks are not known, and were not looked for in any file: {error_text(error)}"
+        )
 
 
 async def _add_record(export: Export, storage: Any, reading: Reading) -> None:
@@ -71,7 +96,7 @@ async def _add_record(export: Export, storage: Any, reading: Reading) -> None:
             export.missing.append(f"entry {place} of the record: {content}")
         else:
             export.files[f"{folder}/{place:05d}.json"] = content
-    export.add(f"{folder}/record.json", to_json(reading.entries))
+    export.files[f"{folder}/record.json"] = to_json(reading.entries).encode()  # as its hashes say
     export.add(f"{folder}/record.html", render_page(reading.entries, problems=reading.problems))
     for name in dict.fromkeys(row.docs for row in rows_of(reading.entries) if row.docs):
         page = await objects.read(f"{folder}/data/{name}")
@@ -79,6 +104,29 @@ async def _add_record(export: Export, storage: Any, reading: Reading) -> None:
             export.missing.append(f"data/{name}: this page of Data Docs is no longer in the storage")
         else:
             export.files[f"{folder}/data/{name}"] = page
+
+
+async def _add_page(export: Export, storage: Any, reading: Reading) -> None:
+    """Add the page that documents the deployment, with its pictures, as it was written when the run ended."""
+    from blocks.errors import Tampered, Temporary
+    from tasks.record.objects import objects_of
+    from tasks.record.reading import folder_of
+    from tasks.rules.documentation.page import MOST_PICTURES
+    from tasks.rules.record.entries import outcome_of
+    from tasks.rules.record.markdown import pictures_of
+
+    objects, folder = objects_of(storage), folder_of(export.run)
+    pictures = [f"deployment-{number}.svg" for number, _ in enumerate(pictures_of(reading.entries)[:MOST_PICTURES], start=1)]
+    for name in ["deployment.md", *pictures]:
+        try:
+            found = await objects.read(f"{folder}/{name}")
+        except (Tampered, Temporary) as error:
+            export.missing.append(f"{name}: {error}")
+            continue
+        if found is not None:
+            export.add(f"{folder}/{name}", found.decode("utf-8", "replace"))
+        elif outcome_of(reading.entries) != "open":
+            export.missing.append(f"{name}: the page that documents the run is not whole in the storage")
 
 
 def _checks(entries: Sequence[Entry]) -> Iterator[Entry]:
@@ -119,7 +167,7 @@ def _add_messages(export: Export) -> None:
     from tasks.notify.outbox import messages_of
 
     found = messages_of(export.run)
-    export.add("messages.json", _as_json([{**asdict(one.content), "at": one.at, "deliveries": _deliveries(one)} for one in found]))
+    export.add_json("messages.json", [{**asdict(one.content), "at": one.at, "deliveries": _deliveries(one)} for one in found])
 
 
 def _deliveries(message: Any) -> dict[str, Any]:
@@ -127,12 +175,13 @@ def _deliveries(message: Any) -> dict[str, Any]:
 
 
 async def _add_logs(export: Export) -> None:
-    from blocks.errors import BadInput, Temporary
+    from blocks.errors import ShipwayError
+    from blocks.outside_text import error_text
 
     try:
         export.add("logs.txt", "".join([line async for line in _log_lines(export)]))
-    except (BadInput, Temporary) as error:  # no server, or it no longer has the run
-        export.missing.append(f"logs.txt: {error}")
+    except Exception as error:  # noqa: BLE001 - no server, or it does not give them: the rest of the folder is written
+        export.missing.append(f"logs.txt: {error if isinstance(error, ShipwayError) else error_text(error)}")
 
 
 async def _log_lines(export: Export) -> AsyncIterator[str]:
@@ -143,10 +192,8 @@ async def _log_lines(export: Export) -> AsyncIterator[str]:
     from tasks.lifecycle.find_run import find_run
     from tasks.lifecycle.run_logs import family_of, read_lines
     from tasks.lifecycle.server import server
-    from tasks.record.held_secrets import learn_all
 
     async with server() as client:
-        await learn_all(client)
         names, number = await family_of(client, await find_run(client, export.run)), 0
         async for line in read_lines(client, names):
             number += 1
@@ -158,8 +205,12 @@ async def _log_lines(export: Export) -> AsyncIterator[str]:
             yield f"{at} {logging.getLevelName(line.level):<8} {place}: {said(line.message, limit=len(line.message) + 1, lines=True)}\n"
 
 
-def _as_json(value: Any) -> str:
-    return (
-        json.dumps(value, indent=2, ensure_ascii=False, default=lambda one: one.isoformat() if hasattr(one, "isoformat") else str(one))
-        + "\n"
-    )
+def _said_in(value: Any) -> Any:
+    """Free each text of a value of secrets, names of members included."""
+    from blocks.outside_text import said
+
+    if isinstance(value, str):
+        return said(value, limit=len(value) + 1, lines=True)
+    if isinstance(value, Mapping):
+        return {said(name): _said_in(member) for name, member in value.items()}
+    return [_said_in(one) for one in value] if isinstance(value, list | tuple) else value

@@ -152,7 +152,7 @@ def print_json(value: Mapping[str, Any]) -> None:
 
     It is ASCII, so that no control character of a run's name or of a message reaches the terminal.
     """
-    _write(json.dumps(value, indent=2, default=_as_text).replace("\x7f", "\\u007f"))
+    _write(json.dumps(value, indent=2, default=as_text).replace("\x7f", "\\u007f"))
 
 
 def print_csv(rows: Iterable[Mapping[str, Any]]) -> None:
@@ -177,9 +177,10 @@ def _cell(value: object) -> str | float:
         return "" if value is None else str(value).lower()
     if isinstance(value, int | float):
         return value
-    found = outside(" ".join(map(str, value)) if isinstance(value, list) else _as_text(value), limit=CELL)
+    found = outside(" ".join(map(str, value)) if isinstance(value, list) else as_text(value), limit=CELL)
     return f"'{found}" if found.startswith(FORMULA) else found
 
 
-def _as_text(value: object) -> str:
+def as_text(value: object) -> str:
+    """Write a value that JSON does not have: a time in ISO 8601, any other as its text."""
     return value.isoformat() if hasattr(value, "isoformat") else str(value)

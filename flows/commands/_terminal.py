@@ -39,11 +39,26 @@ def add_environment(parser: argparse.ArgumentParser, *, help: str, default: str 
     parser.add_argument("--environment", type=_environment, default=default, metavar="NAME", help=help)
 
 
+def add_service(parser: argparse.ArgumentParser, *, help: str) -> None:  # noqa: A002 - as argparse calls it
+    """Describe the option that names a service of the past; "" for all."""
+    parser.add_argument("--service", type=_service, default="", metavar="NAME", help=help)
+
+
 def add_span(parser: argparse.ArgumentParser, *, what: str) -> None:
     """Describe the options that name a span of time in the past."""
     when = "`30d`, `12h` or `4w` ago, a day or an ISO time (UTC)"
     parser.add_argument("--since", metavar="WHEN", help=f"only {what} from then on: {when}")
     parser.add_argument("--until", metavar="WHEN", help=f"only {what} before: likewise (default: now)")
+
+
+def _service(text: str) -> str:
+    import re
+
+    from tasks.rules.plan.types import NAME, PATTERN_WORDS
+
+    if text and not re.fullmatch(NAME, text):
+        raise argparse.ArgumentTypeError(f"{text[:60]!a} is not the name of a service. {PATTERN_WORDS[NAME]}")
+    return text
 
 
 def _environment(text: str) -> str:

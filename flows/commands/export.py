@@ -52,34 +52,52 @@ async def _export(arguments: argparse.Namespace) -> int:
     from tasks.record.reading import read_record
 
     storage, name = await locate(arguments.run, folder=arguments.storage)
-    output = (arguments.output or Path(f"shipway-{name[:8]}")).expanduser()
-    _expect_free(output)
+    output = _free(arguments.output or Path(f"shipway-{name[:8]}"))
     reading = await read_record(storage, name)
     export = await gather(storage, name, reading)
     _write(export, output)
     problems = reading.problems
     if arguments.json:
         files = [{"path": path, "bytes": len(content), "sha256": _hash(content)} for path, content in sorted(export.files.items())]
-        _output.print_json({"run": name, "folder": output.absolute(), "files": files, "missing": export.missing, "problems": problems})
+        _output.print_json(
+            {
+                "run": name,
+                "folder": output.absolute(),
+                "files": files,
+                "missing": export.missing,
+                "problems": problems,
+                "unchecked": reading.unchecked,
+            }
+        )
     else:
         _terminal.show(f"{output}: {len(export.files)} files of run {name}; `sha256sum -c {SUMS}` there checks them")
         for line in export.missing:
             _terminal.show(f"not in it: {line}")
         for line in problems:
             _terminal.show(f"the record is BROKEN: {line}")
+        if reading.unchecked:
+            _terminal.show(f"the record's seals are NOT checked: {reading.unchecked}")
     return _terminal.UNEXPECTED if export.missing or problems else _terminal.DONE
 
 
-def _expect_free(output: Path) -> None:
-    """Expect a place where nothing is, or an empty folder.
+def _free(named: Path) -> Path:
+    """Expect a place where nothing is, or an empty folder, and give its path.
 
     Raises:
-        BadInput: Something is there.
+        BadInput: Something is there, or the name cannot be one of a folder.
     """
     from blocks.errors import BadInput
+    from blocks.outside_text import outside
 
-    if output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir()))):
+    try:
+        output = named.expanduser()
+        is_full = output.is_symlink() or (output.exists() and (not output.is_dir() or any(output.iterdir())))
+    except (OSError, RuntimeError) as error:  # too long, or of a user who does not exist
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadInput(f"`{outside(named, limit=60)}` cannot be used: {why}", field="--output", fix="Name another folder.") from None
+    if is_full:
         raise BadInput(f"{output} is there and not an empty folder", field="--output", fix="Name a new folder.")
+    return output
 
 
 def _write(export: Export, output: Path) -> None:

@@ -17,14 +17,13 @@ HELP = "List past releases and rollbacks with their outcome and duration, and th
 OUTCOMES = (
     "deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "open", "no_record", "record_broken",
 )  # fmt: skip
-NOT_COUNTED = {"open", "refused", "skipped", "no_record", "record_broken"}
 MOST, NAME_WIDTH, LISTED = 10_000, 34, 5
 SECONDS = ("total_seconds", "work_seconds", "people_seconds", "window_seconds", "lock_seconds")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("--service", default="", metavar="NAME", help="only this service")
+    _terminal.add_service(parser, help="only this service")
     _terminal.add_environment(parser, help="only what was to change it: production, production/NAME or staging", default=None)
     parser.add_argument("--outcome", choices=OUTCOMES, default="", help="only what ended so")
     parser.add_argument("--kind", choices=("planned", "fix"), help="only releases that were asked for as that")
@@ -59,16 +58,17 @@ async def _history(client: PrefectClient, arguments: argparse.Namespace) -> int:
         _output.print_json(
             {
                 "runs": [_facts(row) for row in past.rows],
-                "releases": _counts(past.rows),
+                "releases": _counts(past.rows, wanted.environment),
                 "more": past.more,
                 "verified": past.verified,
+                "unchecked": past.unchecked,
                 "broken": past.broken,
             }
         )
     elif arguments.csv:
         _output.print_csv(_facts(row) for row in past.rows)
     else:
-        _show(past, limit=limit, with_rate=not wanted.outcome)
+        _show(past, wanted, limit=limit)
     return _terminal.DONE
 
 
@@ -84,11 +84,18 @@ def _wanted(arguments: argparse.Namespace) -> Wanted:
     )  # fmt: skip
 
 
-def _counts(rows: list[Row]) -> dict[str, int]:
-    """Count what the success rate is made of; how a release without a record that can be trusted ended is not known."""
-    outcomes = [row.outcome for row in rows if row.flow == "release"]
-    unknown = sum(one in {"no_record", "record_broken"} for one in outcomes)
-    return {"started": sum(one not in NOT_COUNTED for one in outcomes), "deployed": outcomes.count("deployed"), "unknown": unknown}
+def _counts(rows: list[Row], environment: str) -> dict[str, int]:
+    """Count what the success rate is made of, as `shipway metrics` does: releases that were to change the environment, and finished.
+
+    How a release without a record that can be trusted ended is not known.
+    """
+    from tasks.rules.metrics.facts import aims_at
+    from tasks.rules.metrics.metrics import FINISHED
+
+    where = environment or "production"
+    known = [row.outcome for row in rows if row.facts and row.facts.is_release and aims_at(row.facts, where)]
+    unknown = sum(row.facts is None and row.outcome != "open" and row.flow in {"release", where.partition("/")[0]} for row in rows)
+    return {"started": sum(one in FINISHED for one in known), "deployed": known.count("deployed"), "unknown": unknown}
 
 
 def _facts(row: Row) -> dict[str, Any]:
@@ -104,19 +111,21 @@ def _facts(row: Row) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show(past: Past, *, limit: int, with_rate: bool) -> None:
-    rows, counts = past.rows, _counts(past.rows)
+def _show(past: Past, wanted: Wanted, *, limit: int) -> None:
+    rows, counts = past.rows, _counts(past.rows, wanted.environment)
     _terminal.show(f"{'asked for (UTC)':<17} {'run':<9} {'flow':<11} {'what':<{NAME_WIDTH}} {'outcome':<15} {'took':>12} {'work':>12}  who")
     for row in rows:
         _terminal.show(_line(row))
     good, started = counts["deployed"], counts["started"]
-    if started and with_rate:
-        rate = f"{good} of {started} releases that were not refused were deployed ({good / started:.0%})"
+    if started and not wanted.outcome:
+        rate = f"{good} of {started} releases to {wanted.environment or 'production'} that finished were deployed ({good / started:.0%})"
         _terminal.show(f"{rate}. Details: `shipway why RUN`, `shipway report RUN`")
     if counts["unknown"]:
         _terminal.show(f"{counts['unknown']} releases whose record is missing or cannot be trusted are left out of that")
     if past.broken:
         _terminal.show(f"{len(past.broken)} more records cannot be trusted. Find out who changed them: {_named(past.broken)}")
+    if past.unchecked:
+        _terminal.show(f"{past.unchecked} records count although their seals could not be checked here.")
     gone = [f"{row.run} ({row.flow}: {row.outcome})" for row in rows if not row.listed]
     if gone:
         _terminal.show(

@@ -9,7 +9,6 @@ from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from tasks.record.facts import Found
-    from tasks.rules.metrics.metrics import Metrics
 
 HELP = "Show success rate, durations, failures, recovery, lead time and health after deployments, computed from the records."
 LISTED = 10
@@ -17,7 +16,7 @@ LISTED = 10
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("--service", default="", metavar="NAME", help="only this service (default: all together)")
+    _terminal.add_service(parser, help="only this service (default: all together)")
     _terminal.add_environment(parser, help="production with its targets, production/NAME or staging (default: production)")
     _terminal.add_span(parser, what="what ended")
     either = parser.add_mutually_exclusive_group()
@@ -46,32 +45,44 @@ async def _metrics(arguments: argparse.Namespace) -> int:
     from tasks.rules.metrics.metrics import Selection, measure, measure_each
     from tasks.rules.metrics.span import read_span
 
-    selection = Selection(arguments.service, arguments.environment, *read_span(arguments.since, arguments.until, now()))
+    selection = Selection(arguments.service, arguments.environment, *read_span(arguments.since, arguments.until, now(), ended=True))
     found = await all_facts(await default_storage())
     if arguments.prometheus:
         from tasks.rules.metrics.exposition import exposition_of
 
-        services = [arguments.service] if arguments.service else sorted({one.service for one in found.facts if one.service})
+        services = [name for name in _services(found) if arguments.service in {"", name}]
         measured = measure_each(found.facts, services, selection, broken=len(found.broken))
+        _show_unknown(found, arguments.service, error=True)
         _output.show(exposition_of(measured, broken=len(found.broken)), end="")
         return _terminal.DONE
     metrics = measure(found.facts, selection, broken=len(found.broken))
     if arguments.json:
         _output.print_json({**document_of(metrics), "unchecked": found.unchecked, "broken": sorted(found.broken)})
+        _show_unknown(found, arguments.service, error=True)
         return _terminal.DONE
     for line in lines_of(metrics):
         _terminal.show(line)
-    _show_doubts(found, metrics)
+    _show_doubts(found)
+    _show_unknown(found, arguments.service)
     return _terminal.DONE
 
 
-def _show_doubts(found: Found, metrics: Metrics) -> None:
+def _services(found: Found) -> list[str]:
+    return sorted({one.service for one in found.facts if one.service})
+
+
+def _show_doubts(found: Found) -> None:
     """Say what the figures rest on that is not sure."""
     if found.broken:
         named = ", ".join(sorted(found.broken)[:LISTED]) + (" …" if len(found.broken) > LISTED else "")
         _terminal.show(f"Find out who changed these records, with `shipway report RUN`: {named}")
     if found.unchecked:
         _terminal.show(f"{found.unchecked} records count although their seals could not be checked here.")
-    service, known = metrics.selection.service, sorted({one.service for one in found.facts if one.service})
+
+
+def _show_unknown(found: Found, service: str, *, error: bool = False) -> None:
+    """Say that no record names the service: no figure of it is 0 then."""
+    known = _services(found)
     if service and service not in known:
-        _terminal.show(f"No record names the service {service}; known are: {', '.join(known[:LISTED]) or 'none'}")
+        named = ", ".join(known[:LISTED]) + (" …" if len(known) > LISTED else "")
+        _terminal.show(f"No record names the service {service}; known are: {named or 'none'}", error=error)

@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0, or 2 if there is no record, or if it cannot be trusted, which the last line says.
+        0, also if the seals cannot be checked here, or 2 if there is no record, or if it is broken; the last line says which.
     """
     from blocks.errors import ShipwayError
 
@@ -47,7 +47,7 @@ async def _why(arguments: argparse.Namespace) -> int:
     storage, name = await locate(arguments.run, folder=arguments.storage)
     reading = await read_record(storage, name)
     problems = reading.problems or ([] if reading.entries else ["the record is empty"])
-    lines = why_lines(name, reading.entries, problems=problems)
+    lines = why_lines(name, reading.entries, problems=problems, unchecked=reading.unchecked)
     if arguments.json:
         told = [{"name": line.name, "text": line.text} for line in lines]
         _output.print_json({"run": name, "lines": told, "problems": problems, "unchecked": reading.unchecked})

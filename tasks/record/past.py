@@ -61,12 +61,14 @@ class Past:
         rows: The newest first.
         more: Whether there are older ones than were asked for.
         verified: Whether each record was read and verified now; else what was kept when they were closed counts.
+        unchecked: How many records count although their seals could not be checked.
         broken: Records that cannot be trusted, and of which the server does not say what they are.
     """
 
     rows: list[Row]
     more: bool
     verified: bool
+    unchecked: int
     broken: list[str]
 
 
@@ -80,21 +82,47 @@ async def past_of(client: PrefectClient, storage: Any, wanted: Wanted, *, limit:
         limit: How many at most.
     """
     found = await all_facts(storage)
-    chosen = _newest([facts for facts in found.facts if wanted.takes(facts)], limit=limit + 1)
+    chosen, read, verified = await _chosen(storage, found, wanted, limit=limit + 1)
     since = chosen[-1].opened if len(chosen) > limit else wanted.since
     others = await _others(client, found, wanted, since=since, limit=limit + 1)
     told = await facts_of_runs(storage, [str(run.id) for run in others])
-    verified = len(chosen) + len(others) <= MOST_VERIFIED
-    if verified:
-        told = _joined(told, await facts_of_runs(storage, [facts.run for facts in chosen], verify=True))
+    told = _joined(told, read)
     known = {facts.run: facts for facts in (*chosen, *told.facts)}
-    rows = [_of_record(facts, told) for facts in known.values() if wanted.takes(facts)]
+    rows = [row for facts in known.values() if _loosely(wanted).takes(facts) and _ended_so(row := _of_record(facts, told), wanted)]
     rows += [row for run in others if str(run.id) not in known and _fits(row := _of_server(run, {*told.broken, *found.broken}), wanted)]
     rows += await _nameless(client, found, wanted)
     rows = sorted({row.run: row for row in rows}.values(), key=_order, reverse=True)
     gone = await _unlisted(client, [row.run for row in rows[:limit]])
     listed = [replace(row, listed=row.run not in gone) for row in rows[:limit]]
-    return Past(listed, len(rows) > limit, verified, sorted(set(found.broken) - {row.run for row in rows}))
+    broken = sorted({*found.broken, *read.broken} - {row.run for row in rows})
+    return Past(listed, len(rows) > limit, verified, told.unchecked, broken)
+
+
+async def _chosen(storage: Any, found: Found, wanted: Wanted, *, limit: int) -> tuple[list[Facts], Found, bool]:
+    """Choose the newest runs with a record, and verify them before the wanted outcome counts: what was changed has ended in no known way.
+
+    Returns:
+        The runs, what was read of those that were verified, and whether all that may fit were: of too many what was kept counts.
+    """
+    loose = _loosely(wanted)
+    fitting = [facts for facts in found.facts if loose.takes(facts) and wanted.outcome in {"", BROKEN, facts.outcome}]
+    if wanted.outcome != BROKEN and min(len(fitting), limit) > MOST_VERIFIED:
+        return _newest(fitting, limit=limit), Found(unchecked=found.unchecked), False
+    asked, chosen, read = _newest(fitting, limit=MOST_VERIFIED), list[Facts](), Found()
+    while asked and len(chosen) < limit:
+        part, asked = asked[: limit - len(chosen)], asked[limit - len(chosen) :]
+        read = _joined(read, await facts_of_runs(storage, [facts.run for facts in part], verify=True))
+        chosen += [facts for facts in part if _ended_so(_of_record(facts, read), wanted)]
+    return chosen, read, len(chosen) >= limit or len(fitting) <= MOST_VERIFIED
+
+
+def _loosely(wanted: Wanted) -> Wanted:
+    """Give what is wanted, however it ended."""
+    return replace(wanted, outcome="")
+
+
+def _ended_so(row: Row, wanted: Wanted) -> bool:
+    return wanted.outcome in {"", row.outcome}
 
 
 def _newest(facts: list[Facts], *, limit: int) -> list[Facts]:

@@ -207,7 +207,7 @@ class TestOnTheServer:
             assert await history._history(client, _parsed(history, "--service", service)) == 0
         shown = capsys.readouterr().out
         assert [word for word in ("deployed", "rolled back", "refused", "open") if word not in shown] == []
-        assert "1 of 2 releases that were not refused were deployed (50%)" in shown
+        assert "1 of 2 releases to production that finished were deployed (50%)" in shown
         assert len(shown.splitlines()) == 6
 
     @pytest.mark.slow

@@ -6,19 +6,28 @@ import argparse
 import asyncio
 import hashlib
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from prefect import get_client
 from prefect.blocks.system import Secret
 from prefect.client.schemas.actions import LogCreate
 
+from blocks import secret_text
 from blocks.outside_text import outside
+from blocks.secret_text import learn
 from flows.commands import _export, export, report
+from tasks.lifecycle import server as of_the_server
 from tasks.notify import outbox
+from tasks.record import held_secrets
 from tasks.record.held_secrets import hidden_in
+from tasks.record.reading import read_record
 from tasks.record.store import store_entry
 from tasks.rules.notify.facts import Content
 from tasks.rules.notify.outbox import Delivery, Message
@@ -66,7 +75,7 @@ def test_the_folder_has_all_that_is_known_and_a_listing_that_fits(tmp_path: Path
     folder.mkdir()
     assert ran("b-1", "--output", str(folder), "--json") == 1
     found = json.loads(capsys.readouterr().out)
-    assert [line.partition(":")[0] for line in found["missing"]] == ["logs.txt"]
+    assert [line.partition(":")[0] for line in found["missing"]] == ["secrets", "logs.txt"]
     sums = dict(line.split("  ")[::-1] for line in (folder / "SHA256SUMS").read_text().splitlines())
     files = {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.rglob("*") if path.is_file()}
     assert (
@@ -97,6 +106,69 @@ def test_what_is_there_is_not_touched(tmp_path: Path, capsys: pytest.CaptureFixt
         assert "not an empty folder" in capsys.readouterr().err
     assert {path.name for path in tmp_path.iterdir()} == {"full", "empty", "link", "storage"}
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["mine"]
+
+
+@pytest.mark.usefixtures("alone")
+@pytest.mark.parametrize("name", ["x" * 300, "~nosuchuser-7/x"])
+def test_a_name_that_no_folder_can_have_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With the option, and without a traceback."""
+    assert ran("b-1", "--output", name if name.startswith("~") else str(tmp_path / name)) == 2
+    assert "--output" in capsys.readouterr().err
+
+
+async def test_whatever_the_server_answers_the_folder_is_written(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A refused password is neither a traceback nor a reason to write nothing; what could not be had is said."""
+
+    @asynccontextmanager
+    async def refuses() -> AsyncIterator[Any]:
+        request = httpx.Request("GET", "http://x/api")
+        raise httpx.HTTPStatusError("401", request=request, response=httpx.Response(401, request=request))
+        yield
+
+    monkeypatch.setattr(of_the_server, "server", refuses)
+    found = await _export.gather(alone, "b-1", await read_record(alone, "b-1"))
+    assert [line.partition(":")[0] for line in found.missing] == ["secrets", "logs.txt"]
+    assert "HTTPStatusError" in found.files["MISSING.txt"].decode()
+    assert "why.txt" in found.files
+
+
+async def test_no_secret_of_a_block_is_in_any_text_of_an_export(alone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of changes, checks, messages and pages; in JSON as it spells it, too. What is stored stays as it is: its seals are of that."""
+    secret = 'say "hunter" \\ two'
+
+    @asynccontextmanager
+    async def known() -> AsyncIterator[Any]:
+        yield None
+
+    async def learned(_: Any) -> None:
+        learn([secret])
+
+    note = {"kind": "note", "who": "shipway", "what": "Printed.", "why": f"it is {secret}"}
+    await store_entry(alone, "b-1", **note)  # type: ignore[arg-type]
+    await store_entry(alone, "b-1", kind="health", who="shipway", what="Seen.", evidence={"outcome": "failed", "body": secret})
+    outbox._keep("s", Message("s", datetime.now(UTC), "b-1", Content(("deployed",), outside("x"), outside(secret)), {}))
+    (alone / "records" / "b-1" / "deployment.md").write_text(f"# Page\n{secret}\n")
+    monkeypatch.setattr(of_the_server, "server", known)
+    monkeypatch.setattr(held_secrets, "learn_all", learned)
+    monkeypatch.setattr(secret_text, "_known", set())
+    found = await _export.gather(alone, "b-1", await read_record(alone, "b-1"))
+    texts = {path: content.decode() for path, content in found.files.items()}
+    assert secret in texts["records/b-1/00005.json"].replace('\\"', '"').replace("\\\\", "\\")
+    hidden = ("changes.txt", "checks.json", "messages.json", "records/b-1/deployment.md", "records/b-1/record.html")
+    assert [path for path in hidden if "hunter" in texts[path]] == []
+    assert [path for path in hidden if "********" not in texts[path]] == []
+
+
+def test_the_page_that_documents_the_run_is_exported(alone: Path, tmp_path: Path) -> None:
+    """And that a closed run has none is said."""
+    folder = alone / "records" / "b-1"
+    (folder / "deployment.md").write_text("# Page\n")
+    assert ran("b-1", "--output", str(tmp_path / "one")) == 1
+    assert (tmp_path / "one" / "records" / "b-1" / "deployment.md").read_text() == "# Page\n"
+    (folder / "deployment.md").unlink()
+    asyncio.run(store_entry(alone, "b-1", kind="closed", who="shipway", what="Ended.", evidence={"outcome": "deployed"}))
+    assert ran("b-1", "--output", str(tmp_path / "two")) == 1
+    assert "deployment.md: the page" in (tmp_path / "two" / "MISSING.txt").read_text()
 
 
 def test_a_broken_record_is_exported_as_it_is_and_said(alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +203,7 @@ async def test_no_secret_of_a_block_is_in_the_logs_of_an_export() -> None:
         line = LogCreate(name="x", level=20, message=f"token {secret}\nnext", timestamp=datetime.now(UTC), flow_run_id=run.id)
         await client.create_logs([line])
     found = _export.Export(str(run.id))
+    await _export._learn_secrets(found)
     await _export._add_logs(found)
     text = found.files["logs.txt"].decode()
     assert found.missing == []

@@ -48,12 +48,31 @@ async def test_people_read_the_figures_and_what_cannot_be_trusted(records: Path,
     assert "No record names the service shpo; known are: shop" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("command", ["metrics", "history"])
+def test_what_cannot_be_the_name_of_a_service_is_refused(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also bytes that are not UTF-8."""
+    with pytest.raises(SystemExit, match="2"):
+        main([command, "--service", "\udcff"])
+    assert "is not the name of a service" in capsys.readouterr().err
+
+
 async def test_programs_read_json(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With the records that are left out."""
     assert records
     assert await metrics._metrics(parsed("--json", "--since", "1d")) == 0
     found = json.loads(capsys.readouterr().out)
     assert (found["releases"], found["success_rate"]["value"], found["broken"], found["unchecked"]) == (1, 1, ["r2"], 0)
+
+
+async def test_a_service_that_no_record_names_has_no_series(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """That is said where programs do not read."""
+    assert records
+    for way in ("--prometheus", "--json"):
+        assert await metrics._metrics(parsed(way, "--service", "shpo")) == 0
+        shown = capsys.readouterr()
+        assert "No record names the service shpo" in shown.err
+        assert 'service="' not in shown.out
+        assert '"deployments": 0' not in shown.out
 
 
 async def test_prometheus_reads_each_service_by_itself(records: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,10 +20,11 @@ def document_of(metrics: Metrics) -> dict[str, Any]:
     return {
         "service": chosen.service or None, "environment": chosen.environment, "since": chosen.since, "until": chosen.until,
         "records_begin": metrics.begin,
-        "releases": sum(metrics.outcomes.values()), "outcomes": metrics.outcomes, "left_out": asdict(metrics.left_out),
+        "releases": sum(metrics.outcomes.values()) if metrics.is_known else None,
+        "outcomes": metrics.outcomes, "left_out": _left_out(metrics),
         "success_rate": _ratio(metrics.success),
         "duration_seconds": {name: _spread(getattr(took, name)) for name in ("total", "work", "people", "windows", "lock")},
-        "deployments": metrics.deployments, "days": metrics.days, "deployments_per_day": metrics.per_day,
+        "deployments": metrics.deployments if metrics.is_known else None, "days": metrics.days, "deployments_per_day": metrics.per_day,
         "change_fail_rate": {**_ratio(failures.rate), "in_release": failures.in_release},
         "recovery_seconds": {**_spread(failures.recovery), "not_recovered": failures.not_recovered},
         "lead_time_seconds": {
@@ -111,6 +112,12 @@ def _times(spread: Spread, *, noun: str = "", also: list[tuple[int, str]] | None
 def _with(text: str, also: list[tuple[int, str]] | None) -> str:
     more = [f"{number:,} {what}" for number, what in also or () if number]
     return "; ".join([text, *more])
+
+
+def _left_out(metrics: Metrics) -> dict[str, int | None]:
+    """Count what is in no figure; of a service that no record names, nothing of its own is known."""
+    own = {"open", "refused", "skipped"}
+    return {name: number if metrics.is_known or name not in own else None for name, number in asdict(metrics.left_out).items()}
 
 
 def _ratio(ratio: Ratio) -> dict[str, float | None]:

@@ -15,7 +15,7 @@ from tasks.rules.metrics.metrics import Metrics
 from tasks.rules.metrics.numbers import Ratio, Spread
 
 LABELS = ("service", "environment")
-MEDIAN, P90 = "0.5", "0.9"
+MEDIAN, P90 = "50", "90"
 
 
 def exposition_of(measured: Sequence[Metrics], *, broken: int) -> str:
@@ -51,6 +51,7 @@ def _families(measured: Sequence[Metrics]) -> Iterator[Metric]:
     yield from _counts(measured)
     yield from _ratios(measured)
     yield from _spreads(measured)
+    yield from _of_deployments(measured)
     yield from _span(measured)
 
 
@@ -65,8 +66,9 @@ def _counts(measured: Sequence[Metrics]) -> Iterator[Metric]:
             releases.add_sample(releases.name, {**labels, "outcome": outcome}, number)
         for fact, number in one.alerts.items():
             alerts.add_sample(alerts.name, {**labels, "fact": fact}, number)
-        deployments.add_sample(deployments.name, labels, one.deployments)
-        opened.add_sample(opened.name, labels, one.left_out.open)
+        if one.is_known:
+            deployments.add_sample(deployments.name, labels, one.deployments)
+            opened.add_sample(opened.name, labels, one.left_out.open)
     yield from (releases, deployments, alerts, opened)
 
 
@@ -87,11 +89,9 @@ def _ratios(measured: Sequence[Metrics]) -> Iterator[Metric]:
 
 
 def _spreads(measured: Sequence[Metrics]) -> Iterator[Metric]:
-    took = Metric("shipway_release_duration_seconds", "Duration of deployed releases: the whole, and its parts each by itself.", "summary")
-    recovery = Metric(
-        "shipway_recovery_seconds", "Time from the decision to roll back until the environment was verified again.", "summary"
-    )
-    lead = Metric("shipway_lead_time_seconds", "Time from a commit until its version was the baseline.", "summary")
+    took = Metric("shipway_release_duration_seconds", "Duration of deployed releases: the whole, and its parts each by itself.", "gauge")
+    recovery = Metric("shipway_recovery_seconds", "Time from the decision to roll back until the environment was verified again.", "gauge")
+    lead = Metric("shipway_lead_time_seconds", "Time from a commit until its version was the baseline.", "gauge")
     for one in measured:
         for part in ("total", "work", "people", "windows", "lock"):
             _add(took, {**_labels(one), "part": part}, getattr(one.took, part))
@@ -101,15 +101,42 @@ def _spreads(measured: Sequence[Metrics]) -> Iterator[Metric]:
 
 
 def _add(family: Metric, labels: dict[str, str], spread: Spread) -> None:
-    for quantile, seconds in ((MEDIAN, spread.median_seconds), (P90, spread.p90_seconds)):
+    for percentile, seconds in ((MEDIAN, spread.median_seconds), (P90, spread.p90_seconds)):
         if seconds is not None:
-            family.add_sample(family.name, {**labels, "quantile": quantile}, seconds)
-    if spread.count:
-        family.add_sample(f"{family.name}_count", labels, spread.count)
+            family.add_sample(family.name, {**labels, "percentile": percentile}, seconds)
+
+
+def _of_deployments(measured: Sequence[Metrics]) -> Iterator[Metric]:
+    """Give what the ratios and the durations rest on, or leave out: a failed deployment that never recovered has no recovery time."""
+    by_name: dict[str, tuple[str, list[float | None]]] = {
+        "shipway_deployments_per_day": ("Deployments by the days of the span that the records cover.", [one.per_day for one in measured]),
+        "shipway_deployments_failed": ("Failed deployments of the span.", [_some(one, one.failures.rate.part) for one in measured]),
+        "shipway_deployments_not_recovered": (
+            "Failed deployments of the span that no record shows recovered.", [_some(one, one.failures.not_recovered) for one in measured],
+        ),
+        "shipway_health_unchecked": (
+            "Environments that were deployed to without a health check.", [_some(one, one.afterwards.unchecked) for one in measured],
+        ),
+        "shipway_errors_uncounted": (
+            "Environments of deployments without a counted request.", [_some(one, one.afterwards.uncounted) for one in measured],
+        ),
+        "shipway_lead_time_commits": ("Commits that the lead time is of.", [one.lead_time.changes.count or None for one in measured]),
+    }  # fmt: skip
+    for name, (what, values) in by_name.items():
+        family = Metric(name, what, "gauge")
+        for one, value in zip(measured, values, strict=True):
+            if value is not None:
+                family.add_sample(name, _labels(one), value)
+        yield family
+
+
+def _some(one: Metrics, number: float) -> float | None:
+    """Give a number of deployments, if there were any."""
+    return number if one.deployments else None
 
 
 def _span(measured: Sequence[Metrics]) -> Iterator[Metric]:
-    begin = Metric("shipway_span_begin_timestamp_seconds", "When the span begins, or the first release of it ended.", "gauge")
+    begin = Metric("shipway_span_begin_timestamp_seconds", "When the span begins, or the first record was opened.", "gauge")
     end = Metric("shipway_span_end_timestamp_seconds", "When the span ends.", "gauge")
     for one in measured:
         if one.selection.since:

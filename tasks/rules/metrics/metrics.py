@@ -137,11 +137,12 @@ class Metrics:
     """All metrics of a selection.
 
     Fields:
-        selection: What was measured; `since` is the first end of a release if none was given.
+        selection: What was measured; `since` is `begin` if none was given.
         begin: When the first record that is known was opened, of whatever service; None without one.
         outcomes: How many releases ended how.
         success: Success rate = deployed / all that finished (`FINISHED`).
         took: Durations.
+        is_known: Whether a record names the service, so that 0 is a count and not a wrong name; of all, whether there is a record.
         deployments: Deployment count: releases that gave their version requests in the environment, and have ended.
         days: How much of the span the records cover.
         per_day: Deployment frequency = deployments / those days; None for none, or if no release of the selection is known at any time.
@@ -158,6 +159,7 @@ class Metrics:
     outcomes: dict[str, int]
     success: Ratio
     took: Took
+    is_known: bool
     deployments: int
     days: float
     per_day: float | None
@@ -198,8 +200,8 @@ def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0, ma
     deployments = [one for one in made if not selection.service or one.facts.service == selection.service]
     own = [one for one in deployments if selection.spans(one.facts)]
     outcomes = Counter(str(one.outcome) for one in ended)
-    since = selection.since or min((one.ended for one in ended if one.ended), default=None)
     begin = min((one.opened for one in all_known), default=None)
+    since = selection.since or (begin if begin and begin < selection.until else None)
     days = max(0.0, (selection.until - max(since, begin)).total_seconds()) / DAY_SECONDS if since and begin else 0.0
     left = LeftOut(
         open=sum(map(selection.pending, releases)), refused=outcomes["refused"], skipped=outcomes["skipped"],
@@ -211,6 +213,7 @@ def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0, ma
         outcomes=dict(sorted(outcomes.items())),
         success=Ratio(outcomes["deployed"], sum(outcomes[name] for name in FINISHED)),
         took=_took([one for one in ended if one.outcome == "deployed"]),
+        is_known=bool(named),
         deployments=len(own),
         days=days,
         per_day=len(own) / days if days > 0 and releases else None,

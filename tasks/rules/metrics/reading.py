@@ -11,12 +11,12 @@ from tasks.rules.notify.facts import Fact, in_order
 from tasks.rules.notify.facts import facts_of as told_by
 from tasks.rules.record.durations import durations
 from tasks.rules.record.entries import Entry, moment, outcome_of, select
+from tasks.rules.record.gates import asks_first
 from tasks.rules.record.view import POST_DEPLOY
 
 HASH_CHARACTERS = 12
 BRINGS = {"shift", "promote"}
 LEAVES = {"abort", "redeploy"}  # the choices of a rollback that take a version away
-ASKS = "question 1"  # the entry of a gate with which people are asked first
 UNTOLD = {"open", "skipped"}
 BAD_VERSION = "bad version"  # the entry of a rollback on demand that says which version it leaves
 
@@ -53,7 +53,7 @@ def facts_of(run: str, entries: Sequence[Entry]) -> Facts | None:
 
 def _alerts(entries: Sequence[Entry], *, flow: str) -> tuple[Fact, ...]:
     """Name what people were told: that it waits for them, and its end with its causes."""
-    asked: list[Fact] = ["approval_waiting"] if any(entry.name == ASKS for entry in select(entries, kind="gate")) else []
+    asked: list[Fact] = ["approval_waiting"] if any(map(asks_first, entries)) else []
     outcome = outcome_of(list(entries))
     ended = () if outcome in UNTOLD else told_by(outcome, entries, is_rollback=flow == "rollback")
     return in_order([*asked, *ended])

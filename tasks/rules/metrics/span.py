@@ -35,13 +35,20 @@ def read_moment(text: str | None, at: datetime, *, field: str) -> datetime | Non
         raise BadInput(f"`{said[:60]}` is not a moment", field=field, fix=f"Write {WHEN}.") from None
 
 
-def read_span(since: str | None, until: str | None, at: datetime) -> tuple[datetime | None, datetime]:
+def read_span(since: str | None, until: str | None, at: datetime, *, ended: bool = False) -> tuple[datetime | None, datetime]:
     """Read a span: its begin, None for the beginning of all, and its end, which is not in it; now if it is not named.
+
+    Args:
+        since: What the person wrote; None for nothing.
+        until: Likewise.
+        at: Now.
+        ended: Whether it is of what has ended: days to come are not in it then, for they are not days without a deployment.
 
     Raises:
         BadInput: One is not a moment, or the end is not after the begin.
     """
     begin, end = read_moment(since, at, field="--since"), read_moment(until, at, field="--until") or at
+    end = min(end, at) if ended else end
     if begin is not None and begin >= end:
         raise BadInput(f"the span ends {end:%Y-%m-%d %H:%M} UTC, before it begins", field="--since", fix="Name an earlier moment.")
     return begin, end

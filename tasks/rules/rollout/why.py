@@ -9,6 +9,7 @@ from blocks.outside_text import OutsideText, outside
 from tasks.rules.record.axis import duration
 from tasks.rules.record.durations import durations
 from tasks.rules.record.entries import Entry, outcome_of, select
+from tasks.rules.record.gates import decides, is_answer, tells_of_a_script
 from tasks.rules.record.view import CHECKS, result_of, summary_of
 from tasks.rules.rollout.progress import progress_in_words
 from tasks.rules.rollout.waiting import holds_in_words, says_it_waits, wait_in_words
@@ -26,20 +27,21 @@ class Line(NamedTuple):
     text: OutsideText
 
 
-def why_lines(run: str, entries: Sequence[Entry], *, problems: Sequence[str] = ()) -> list[Line]:
+def why_lines(run: str, entries: Sequence[Entry], *, problems: Sequence[str] = (), unchecked: str = "") -> list[Line]:
     """Say in at most ten lines why a run ended, or stands, as it does.
 
     Args:
         run: The run.
         entries: What can be read of its record, in order.
         problems: What is wrong with the record, a sentence each.
+        unchecked: Why its seals were not checked; "" if they were.
 
     Returns:
         First who and how it ended, last whether the record can be relied on.
     """
     whole = list(entries)
     told = _told(whole) if whole else []
-    found = [_title(run, whole), *told, ("record", _state(run, whole, problems))]
+    found = [_title(run, whole), *told, ("record", _state(run, whole, problems, unchecked))]
     return [Line(name, outside(text, limit=LONGEST)) for name, text in found if text]
 
 
@@ -89,10 +91,10 @@ def _decision(entries: list[Entry]) -> str:
 
 def _evidence(entries: list[Entry], decision: str) -> Iterable[str]:
     """Choose the entries that the decision rests on: what failed last, else what a rollback chose, else the last verdicts."""
-    last = {
-        (one.kind, one.environment, one.step, one.name): one for one in entries if one.kind in {*CHECKS, "verdict", "refused", "approval"}
-    }
-    failed = [one for one in last.values() if result_of(one) in BAD or (one.kind == "refused" and not one.name.startswith("answer"))]
+    kinds = {*CHECKS, "verdict", "refused", "approval"}
+    scripts = [one for one in entries if tells_of_a_script(one) and outcome_of(entries) != "deployed"]  # else it was run again
+    last = {(one.kind, one.environment, one.step, one.name): one for one in entries if one.kind in kinds}
+    failed = [one for one in last.values() if result_of(one) in BAD or (one.kind == "refused" and not is_answer(one))] + scripts
     chosen = [one for one in select(entries, kind="rollback") if one.name in DECIDES]
     passed = {one.environment: one for one in last.values() if one.kind == "verdict"}
     first = failed or (chosen if entries[0].evidence.get("flow") == "rollback" else []) or list(passed.values())
@@ -116,7 +118,7 @@ def _approval(entries: list[Entry]) -> str:
         waited = durations(entries).people_seconds
         return "; ".join(answers) + (f"; waited {duration(waited)} for people" if waited else "")
     return next(
-        (f"{one.what}: {one.why}".rstrip(": ") for one in reversed(entries) if one.kind in {"gate", "refused"} and one.name == "decision"),
+        (f"{one.what}: {one.why}".rstrip(": ") for one in reversed(entries) if decides(one)),
         "",
     )
 
@@ -144,6 +146,10 @@ def _took(entries: list[Entry]) -> str:
     return f"{duration(took.total_seconds)}: worked {duration(took.work_seconds)}{said}" if len(entries) > 1 else ""
 
 
-def _state(run: str, entries: list[Entry], problems: Sequence[str]) -> str:
-    state = f"BROKEN, do not rely on the lines above: {problems[0]}" if problems else f"intact, {len(entries)} entries"
+def _state(run: str, entries: list[Entry], problems: Sequence[str], unchecked: str) -> str:
+    """Say whether the record can be relied on; a whole chain without seals can be written by anyone."""
+    whole = (
+        f"a whole chain of {len(entries)} entries, but seals NOT checked: {unchecked}" if unchecked else f"intact, {len(entries)} entries"
+    )
+    state = f"BROKEN, do not rely on the lines above: {problems[0]}" if problems else whole
     return f"{state}; all of it: shipway report {run[:8]}, shipway logs {run[:8]}"

@@ -74,7 +74,7 @@ def released(
     record.say(minutes + 1, "change_log", commits=changes, direction=direction, more=False)
     if outcome in {"refused", "skipped"}:
         return record.say(minutes + 2, "closed", outcome=outcome).facts()
-    record.say(minutes + 10, "gate", "question 1", suspends_until=at(minutes + 600).isoformat())
+    record.say(minutes + 10, "gate", "question 1", question=1, suspends_until=at(minutes + 600).isoformat())
     record.say(minutes + 20, "gate", "decision")
     for name in where:
         record.say(minutes + 30, "effect", "prepare", where=name).say(minutes + 30, "effect", "shift", where=name, step=5)

@@ -25,7 +25,7 @@ def test_people_read_what_the_figures_cover_and_each_figure_with_its_counts() ->
     """One line a metric, after what was counted; then what is in no figure."""
     assert lines_of(measure(FACTS, WHOLE, broken=1)) == [
         (
-            "shop, production: 3 releases ended from 2026-11-02 01:00 to 2026-11-12 00:00 UTC (1 deployed, 1 refused, 1 rolled back); "
+            "shop, production: 3 releases ended from 2026-11-02 00:00 to 2026-11-12 00:00 UTC (1 deployed, 1 refused, 1 rolled back); "
             "the records begin 2026-11-02 00:00."
         ),
         "success rate          50\u00a0% (1 of 2)",
@@ -34,7 +34,7 @@ def test_people_read_what_the_figures_cover_and_each_figure_with_its_counts() ->
         "  wait for people     median 10 min, nine of ten within 10 min, of 1",
         "  wait for windows    median 0 s, nine of ten within 0 s, of 1",
         "  wait for the lock   median 0 s, nine of ten within 0 s, of 1",
-        "deployment frequency  0.201 a day: 2 in 9.96 days",
+        "deployment frequency  0.2 a day: 2 in 10 days",
         "change fail rate      100\u00a0% (2 of 2); 1 found by their own release",
         "recovery time         median 5 min, nine of ten within 5 min, of 2",
         "lead time             median 1 h 50 min, nine of ten within 1 h 50 min, of 1 commits",
@@ -68,6 +68,14 @@ def test_programs_read_the_same_figures_with_their_counts() -> None:
     assert (found["releases"], found["left_out"]["refused"], found["service"]) == (3, 1, "shop")
 
 
+def test_of_a_service_that_no_record_names_no_count_is_zero() -> None:
+    """A wrong name is not a service without releases."""
+    found = document_of(measure(FACTS, Selection("shpo", "production", None, at(10 * DAY))))
+    left = found["left_out"]
+    assert [found["releases"], found["deployments"], left["open"], left["refused"], left["skipped"]] == [None] * 5
+    assert document_of(measure(FACTS, Selection("shop", "staging", None, at(10 * DAY))))["deployments"] == 0
+
+
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 
 
@@ -85,6 +93,14 @@ NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 def test_a_moment_is_how_long_ago_it_was_or_a_time(text: str | None, moment: datetime | None) -> None:
     """In UTC where no zone is named."""
     assert read_moment(text, NOW, field="--since") == moment
+
+
+def test_days_to_come_are_not_days_without_a_deployment() -> None:
+    """What has ended did so before now; what was asked for may be scheduled."""
+    assert read_span("2026-11-01", "2026-12-31", NOW, ended=True)[1] == NOW
+    assert read_span("2026-11-01", "2026-12-31", NOW)[1] == datetime(2026, 12, 31, tzinfo=UTC)
+    with pytest.raises(BadInput, match="--since"):
+        read_span("2026-12-01", "2026-12-31", NOW, ended=True)
 
 
 @pytest.mark.parametrize(

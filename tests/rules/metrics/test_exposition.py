@@ -26,7 +26,7 @@ SERVICES = ["shop", ODD, "open"]
 def samples(text: str) -> dict[tuple[str, str, str], float]:
     """Read it back: values by name, service, and the label that tells the series of a service apart."""
     found = [one for family in text_string_to_metric_families(text) for one in family.samples]
-    other = ("outcome", "fact", "part", "quantile")
+    other = ("outcome", "fact", "part", "percentile")
     return {
         (one.name, one.labels.get("service", ""), " ".join(one.labels[name] for name in other if name in one.labels)): one.value
         for one in found
@@ -37,16 +37,24 @@ def test_each_service_has_its_own_series_and_what_has_no_value_has_none() -> Non
     """By the same figures as people read; a name cannot break out of its label."""
     found = samples(exposition_of(measure_each(FACTS, SERVICES, WHOLE), broken=2))
     assert found["shipway_release_success_ratio", "shop", ""] == 0.5
-    assert found["shipway_release_duration_seconds", "shop", "people 0.5"] == 600
-    assert found["shipway_release_duration_seconds_count", "shop", "total"] == 1
+    assert found["shipway_release_duration_seconds", "shop", "people 50"] == 600
+    assert (found["shipway_deployments_failed", "shop", ""], found["shipway_deployments_per_day", "shop", ""]) == (2, 0.2)
     assert found["shipway_releases", "shop", "rolled_back"] == 1
     assert found["shipway_alerts", "shop", "rolled_back"] == 2
     assert found["shipway_rework_ratio", ODD, ""] == 1
     assert found["shipway_releases_open", "open", ""] == 1
     assert found["shipway_records_broken", "", ""] == 2
     assert {name for name, service, _ in found if service == "open"} == {
-        "shipway_deployments", "shipway_releases_open", "shipway_span_end_timestamp_seconds"
+        "shipway_deployments", "shipway_deployments_per_day", "shipway_releases_open",
+        "shipway_span_begin_timestamp_seconds", "shipway_span_end_timestamp_seconds",
     }  # fmt: skip
+
+
+def test_a_failed_deployment_that_never_recovered_has_a_series() -> None:
+    """Its recovery has no time, and must not be missed for that; what falls from one span to the next is a gauge."""
+    text = exposition_of(measure_each([released("f", 0, outcome="failed")], ["shop"], WHOLE), broken=0)
+    assert samples(text)["shipway_deployments_not_recovered", "shop", ""] == 1
+    assert {line.split()[-1] for line in text.splitlines() if line.startswith("# TYPE")} == {"gauge"}
 
 
 def test_several_services_are_measured_as_each_alone() -> None:

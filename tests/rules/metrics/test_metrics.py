@@ -58,6 +58,13 @@ def test_a_span_that_began_before_the_records_is_not_taken_for_a_time_without_de
     assert (found.days, found.per_day) == (2, 0.5)
 
 
+def test_without_a_begin_the_span_begins_with_the_first_record() -> None:
+    """A service that is a day old by records of ten days has not ten deployments a day."""
+    found = measure([released("r0", 0, service="mail"), released("r1", 10 * DAY - 61)], Selection("shop", "production", None, at(10 * DAY)))
+    assert (found.days, found.per_day, found.selection.since) == (10, 0.1, at(0))
+    assert measure([released("r0", 0)], Selection("", "production", None, at(-DAY))).selection.since is None
+
+
 def test_alerts_are_counted_by_kind_and_by_what_the_records_say() -> None:
     """Each fact once a run; a rollback on demand of the environment is one of them, and what ended outside the span is not."""
     watched = Writer("w", "release", DAY).say(DAY, "review", service="shop").say(DAY, "health", where="production", outcome="failed")
@@ -68,6 +75,14 @@ def test_alerts_are_counted_by_kind_and_by_what_the_records_say() -> None:
     assert measured(*facts).alerts == {
         "deployment_failed": 1, "health_check_failed": 1, "rolled_back": 1, "deployed": 1, "approval_waiting": 1,
     }  # fmt: skip
+
+
+def test_a_question_of_a_part_of_a_release_is_an_alert_as_any_other() -> None:
+    """Its entry carries the part's name first; a checklist, and a second question, notify no one."""
+    asked = Writer("s", "release", 0).say(0, "review", service="shop").say(1, "gate", "script-production-deploy-1 question 1", question=1)
+    ticks = Writer("t", "release", 0).say(0, "review", service="shop").say(1, "gate", "checklist-production question 1", progress={})
+    later = Writer("u", "release", 0).say(0, "review", service="shop").say(1, "gate", "question 2", question=2)
+    assert [one.facts().alerts for one in (asked, ticks, later)] == [("approval_waiting",), (), ()]
 
 
 def test_a_broken_record_is_said_and_counts_as_nothing() -> None:

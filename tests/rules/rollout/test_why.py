@@ -109,10 +109,43 @@ def test_each_way_that_a_run_can_stand_is_said(entries: list[dict[str, Any]], na
     assert said(*entries)[name] == [text]
 
 
+GATE = "script-production-deploy-1"
+WRONG: dict[str, Any] = {
+    "kind": "refused", "name": f"{GATE} answer 1", "what": "An answer from ada: wrong code",
+    "evidence": {"answer": 1, "outcome": "wrong_code"},
+}  # fmt: skip
+PRINTED: dict[str, Any] = {
+    "kind": "note", "environment": "production", "name": f"{GATE} failed", "what": "deploy 1.2 failed", "why": "it ended with 7",
+    "evidence": {"act": "deploy 1.2", "runs": 1, "log": ["no such host"]},
+}  # fmt: skip
+AGAIN: dict[str, Any] = {
+    "kind": "gate", "name": f"{GATE} decision", "what": "deploy 1.2 is run again", "why": "ada",
+    "evidence": {"may_run_again": True, "proofs": []},
+}  # fmt: skip
+
+
+def test_the_question_of_a_script_reads_as_that_of_any_gate() -> None:
+    """Its entries carry its name before theirs: a wrong code is no evidence, a script that failed is, and its decision is the approval."""
+    verdict = {**VERDICT, "evidence": {"outcome": "passed"}}
+    deployed = said(OPENED, REVIEW, PRINTED, WRONG, AGAIN, *UP, verdict, closed("deployed", "1.2 serves"))
+    assert deployed["evidence"] == [f"Verdict at 25 %, passed: {NUMBERS} (entry 8)"]
+    assert deployed["approval"] == ["deploy 1.2 is run again: ada"]
+    back = said(OPENED, REVIEW, PRINTED, WRONG, closed("rolled_back", "production is back"))
+    assert back["evidence"] == ["deploy 1.2 failed: it ended with 7 (entry 3)"]
+
+
 def test_a_broken_record_is_said_even_if_nothing_of_it_can_be_read() -> None:
     """Loudly, as the other lines may be forged."""
     assert said(problems=("entry 1 cannot be trusted",))["record"][0].startswith("BROKEN, do not rely on the lines above: entry 1")
     assert said(OPENED, problems=("x",))["record"][0].startswith("BROKEN")
+
+
+def test_a_record_whose_seals_could_not_be_checked_is_not_called_intact() -> None:
+    """Anyone can write a whole chain without the key; that it is broken comes first."""
+    (line,) = [text for name, text in why_lines("r1", record(OPENED), unchecked="the key is not here") if name == "record"]
+    assert line.startswith("a whole chain of 1 entries, but seals NOT checked: the key is not here; all of it:")
+    (line,) = [text for name, text in why_lines("r1", record(OPENED), problems=["x"], unchecked="y") if name == "record"]
+    assert line.startswith("BROKEN")
 
 
 @given(st.lists(st.sampled_from([REVIEW, ASKED, ANSWER, *UP, VERDICT, *BACK, closed("failed", "x")]), max_size=12), st.data())
