@@ -125,7 +125,7 @@ AGAIN: dict[str, Any] = {
 
 
 def test_the_question_of_a_script_reads_as_that_of_any_gate() -> None:
-    """Its entries carry its name before theirs: a wrong code is no evidence, a script that failed is, and its decision is the approval."""
+    """Its entries carry its name before theirs: a wrong code is not evidence, a script that failed is, and its decision is the approval."""
     verdict = {**VERDICT, "evidence": {"outcome": "passed"}}
     deployed = said(OPENED, REVIEW, PRINTED, WRONG, AGAIN, *UP, verdict, closed("deployed", "1.2 serves"))
     assert deployed["evidence"] == [f"Verdict at 25 %, passed: {NUMBERS} (entry 8)"]

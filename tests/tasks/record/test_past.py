@@ -82,7 +82,7 @@ async def test_without_the_key_it_is_said_of_how_many_the_seals_were_not_checked
 
 
 def test_the_success_rate_is_that_of_metrics() -> None:
-    """Of releases and of production alone; staging alone is no release to production, and a broken record is in neither."""
+    """Of releases and of production alone; staging alone is not one, and a broken record is in neither."""
     alone = Writer("p", "production", 0).say(0, "review", service="shop").say(1, "closed", outcome="failed").facts()
     staging = Writer("s", "staging", 0).say(0, "review", service="shop").say(1, "closed", outcome="failed").facts()
     facts = [released("a", 0), alone, staging, released("b", 0, outcome="refused"), rolled_back("c", 9, bad="1.0")]
