@@ -15,14 +15,14 @@ from typing import Any, NamedTuple, cast
 from blocks.errors import BadInput, RolloutFailed, ScriptFailed, ShipwayError, Temporary
 from blocks.fencing import check_lease
 from blocks.outside_text import error_text, last_lines
-from blocks.platform import Lease
+from blocks.platform import Lease, Position
 from blocks.script import run as runs
 from blocks.script import state
 from blocks.script.output import Shown
 from blocks.script.reading import Observed
 from blocks.script.run import TEMPFAIL, Ended
 from blocks.script.state import Notes, Run, act_of, run_folder
-from blocks.script.words import Act, Effect, fault_of
+from blocks.script.words import OWED, Act, Effect, fault_of
 from blocks.script.wrapper import LOG
 
 MOST_RUNS, AGAIN_SECONDS = 3, 5.0  # of a rollback's script that fails: one fault that passes must not leave the bad version
@@ -56,6 +56,19 @@ class Environment(Observed):
             await (runs.end if ends else runs.follow)(self.folder, run, shown, stop_seconds=self.stop_seconds)
             notes = await self.expect(lease)
         return notes, await asyncio.to_thread(runs.ended, self.folder, run)
+
+    async def note_canary(self, lease: Lease, version: str, position: Position) -> None:
+        """Note a version as the canary, and that a rollback owes all that brings it; what `status` says of a canary does not count.
+
+        What a rollback owes is not owed by a release of the same version, and a rollback that takes a release's canary over owes all.
+        """
+        notes = await self.expect(lease)
+        owed = [*OWED] if notes.get("rollback", False) else []
+        if notes["canary"] != version or position["canary"] != version:
+            known = {"baseline": position["baseline"], "previous": position["previous"], "canary": version}
+            await self.note(lease, **known, touched=False, promotes=False, owed=owed)
+        elif bool(notes.get("owed")) != bool(owed):
+            await self.note(lease, owed=owed)
 
     async def bring_about(self, lease: Lease, act: Act, *, limit_seconds: float) -> None:
         """Bring an effect about, and read back that it is so.
@@ -161,8 +174,9 @@ class Environment(Observed):
                     return None
                 run = self._new_run(notes, act, lease, limit_seconds)
                 run["renewed"], run["failed_before"] = again.is_renewed, again.failed_before
-                owed = _still_owed(notes, act)
-                state.save(self.folder, {**notes, "run": run, "next_run": notes["next_run"] + 1, "touched": True, "owed": owed})
+                notes["run"], notes["next_run"], notes["touched"], notes["owed"] = run, notes["next_run"] + 1, True, _still_owed(notes, act)
+                notes["promotes"] = notes.get("promotes", False) or act.effect == "promote"
+                state.save(self.folder, notes)
                 state.forget_old_runs(self.folder)
                 runs.begin(self.folder, run, command, lock=lock, stop_seconds=self.stop_seconds)
                 return run

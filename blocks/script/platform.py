@@ -25,9 +25,9 @@ from blocks.script.effects import Environment
 from blocks.script.programs import commands_before, plain, working_folder
 from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, VERSION_ADDRESS, Scripts, fault
 from blocks.script.state import Notes
-from blocks.script.words import ALL_PERCENT, OWED, Act, check_version, previous_after, progress_lines
+from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
 
-NO_CANARY: dict[str, Any] = {"canary": None, "touched": False, "owed": []}
+NO_CANARY: dict[str, Any] = {"canary": None, "touched": False, "promotes": False, "owed": []}
 
 
 class ScriptPlatform(Block):
@@ -137,9 +137,7 @@ class ScriptPlatform(Block):
             raise WorldMoved(position["trouble"])
         if version == position["baseline"]:
             return
-        known = {"baseline": position["baseline"], "previous": position["previous"], "canary": version}
-        if position["canary"] != version:
-            await environment.note(lease, **known, touched=False, owed=[*OWED] if notes.get("rollback") else [])
+        await environment.note_canary(lease, version, position)
         if environment.splits:
             limit = min(timeout_seconds, self.timeout_seconds)
             previous = position["baseline"] or ""

@@ -64,7 +64,7 @@ class Notes(TypedDict):
         previous: What served before the baseline.
         rollback: Whether the lease was acquired with `takeover`.
         touched: Whether a script ran for the canary, so that an abort has something to undo.
-        owed: As in `blocks.script.words.Known`.
+        promotes, owed: As in `blocks.script.words.Known`.
         next_run: Number of the next run.
         run: The newest run, also once it has ended.
     """
@@ -78,6 +78,7 @@ class Notes(TypedDict):
     previous: str | None
     rollback: NotRequired[bool]
     touched: bool
+    promotes: NotRequired[bool]
     owed: NotRequired[list[Effect]]
     next_run: int
     run: Run | None

@@ -82,6 +82,7 @@ class Known(TypedDict):
         baseline, canary, previous: As in `blocks.platform.Position`.
         rollback: Whether the lease was taken over, as a rollback does.
         touched: Whether a script ran for the canary.
+        promotes: Whether `promote` began for the canary.
         owed: What a rollback has still to run for the canary, in this order, whatever `status` says; what began last comes first.
     """
 
@@ -90,6 +91,7 @@ class Known(TypedDict):
     previous: str | None
     rollback: NotRequired[bool]
     touched: bool
+    promotes: NotRequired[bool]
     owed: NotRequired[list[Effect]]
 
 
@@ -160,8 +162,11 @@ def in_words(seen: Running) -> str:
 
 
 def previous_after(known: Known, serves: str | None) -> str | None:
-    """Give what is remembered as the previous version once another serves than was noted; what a rollback takes away never is."""
-    if known.get("rollback") and serves == known["canary"]:
+    """Give what is remembered as the previous version once another serves than was noted; what a rollback takes away never is.
+
+    That a rollback brings the canary is said by what it owes: a lease that was taken over may have a release's canary.
+    """
+    if known.get("owed") and serves == known["canary"]:
         return None if known["previous"] == serves else known["previous"]
     return known["baseline"] or known["previous"]
 
@@ -170,7 +175,8 @@ def position_of(known: Known, seen: Running | None, *, splits: bool, owner: str 
     """Say where an environment stands: by what runs, and by what was noted where that cannot say it.
 
     A `status` that names nothing is that of a service that crashed: the noted baseline stays the baseline, and what came before it, too.
-    So it does if another version is named without a script of ours: the bad version may say so, and then a rollback would not act.
+    So it does if another version is named without a script of ours: the bad version may say so, and then a rollback would not act. With
+    shares, under a takeover, a canary that was not noted does not count for the same reason.
 
     Args:
         known: What was noted.
@@ -203,13 +209,31 @@ def position_of(known: Known, seen: Running | None, *, splits: bool, owner: str 
 def _by_shares(known: Known, seen: Running) -> Running:
     """Give what serves and the canary: what `status` does not name, and a script acted for, is by the notes."""
     baseline, noted = known["baseline"], known["canary"]
-    if seen.percent == ALL_PERCENT and seen.canary == baseline:  # promoted, and nothing retired what served before
+    if _is_promoted(known, seen):
         return Running(seen.canary)
     if seen == Running(None) or (seen == Running(baseline) and known["touched"]):
         return Running(baseline, noted)
-    if _is_strange(known, seen) or (seen == Running(noted) and OWED[0] in known.get("owed", ())):  # not retired before it was shifted
-        return Running(baseline, noted, seen.percent if seen.canary == noted else 0)
+    if seen == Running(noted):
+        return seen if _may_serve_alone(known) else Running(baseline, noted)
+    of_rollback = known.get("rollback") or known.get("owed")
+    if _is_strange(known, seen) or (of_rollback and (baseline, noted) != (None, None) and seen != Running(baseline)):
+        return Running(baseline, noted, _share(known, seen))
     return seen if seen.serves or seen.canary == baseline else seen._replace(serves=baseline)
+
+
+def _is_promoted(known: Known, seen: Running) -> bool:
+    """Say whether the noted baseline is named as a canary with all requests: nothing retired what served before it."""
+    return seen.percent == ALL_PERCENT and seen.canary == known["baseline"] and not known["touched"]
+
+
+def _may_serve_alone(known: Known) -> bool:
+    """Say whether the canary can have become what serves: not before it was shifted, and under a takeover not before `promote` began."""
+    return "shift" not in known.get("owed", ()) and (not known.get("rollback") or known.get("promotes", False))
+
+
+def _share(known: Known, seen: Running) -> int:
+    """Give the share of the noted canary; what a rollback has not deployed yet has none, whatever `status` says."""
+    return seen.percent if seen.canary == known["canary"] and OWED[0] not in known.get("owed", ()) else 0
 
 
 def _in_one_step(known: Known, seen: Running) -> Running:
@@ -226,8 +250,7 @@ def _is_strange(known: Known, seen: Running) -> bool:
 def _trouble(known: Known, seen: Running, *, splits: bool) -> str:
     """Say that none of the noted versions runs, unless nothing does and no script ran: a baseline that crashed can be released over."""
     baseline, canary = known["baseline"], known["canary"]
-    is_promoted = splits and seen.percent == ALL_PERCENT and seen.canary == baseline
-    if canary is None and _is_strange(known, seen) and not is_promoted:
+    if canary is None and _is_strange(known, seen) and not (splits and _is_promoted(known, seen)):
         return (
             f"`status` prints {in_words(seen)}, but {baseline} was deployed here last: others replaced it, or it says another name. "
             f"Deploy {baseline} again by hand, or roll back"
