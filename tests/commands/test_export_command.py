@@ -6,7 +6,7 @@ import argparse
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +18,7 @@ import pytest
 from prefect import get_client
 from prefect.blocks.system import Secret
 from prefect.client.schemas.actions import LogCreate
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from blocks import secret_text
 from blocks.outside_text import outside
@@ -46,7 +47,7 @@ def ran(*words: str, command: object = export) -> int:
 
 
 @pytest.fixture
-def alone(storage: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def alone(storage: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """Give the home with one release and a page of its suite, and no server."""
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
@@ -65,7 +66,8 @@ def alone(storage: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     asyncio.run(fill())
     (storage / "records" / "b-1" / "data").mkdir()
     (storage / "records" / "b-1" / "data" / "one.html").write_bytes(DOCS)
-    return storage
+    with temporary_settings(restore_defaults={PREFECT_API_URL}):  # another test of this process may have a server
+        yield storage
 
 
 @pytest.mark.usefixtures("alone")

@@ -231,7 +231,7 @@ async def test_a_storage_that_hangs_is_waited_for_once_and_asked_again_after_a_w
             await storage.read("a")
         with pytest.raises(StorageFault):
             await storage.replace("a", b"")
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 10  # a wait for each would take forty seconds
     assert bucket.asked == 1
     assert len([record for record in caplog.records if "counts as away for 60 s" in record.getMessage()]) == 1
     bucket.fault = ""
