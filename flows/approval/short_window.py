@@ -73,11 +73,14 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
     if until <= began:
         return  # it closes at this very moment: the next look says what is waited for
     due = due_in(opened.evidence) if opened and short.wave == 1 else None
+    postpone, waits = "Postpone to wait for the next window", "it waits"
+    if due is not None and due.latest is not None and due.latest <= until:  # then there is no next window for it
+        postpone, waits = "Postpone to end it as skipped", "it ends as skipped"
     begins = "now" if due is None or due.begin is None or due.begin <= now() else f"at its time, {moment_in_words(due.begin)}"
     asks = (
         f"{why[:1].upper()}{why[1:]}. "
         f"Approve to begin {begins}, although it may not be done when the window closes; {_when_it_closes(phase)}. "
-        f"Postpone to wait for the next window. Reject to end the release. Without an answer by {moment_in_words(until)} it waits."
+        f"{postpone}. Reject to end the release. Without an answer by {moment_in_words(until)} {waits}."
     )
     gate, state, proofs = await put_to_people(
         part, inputs, name=short.gate, requester=requester, times=(began, until), about=about, own={}, asks=asks

@@ -83,7 +83,8 @@ async def _measure(service: str, kept: KeptQuietest, at: datetime, *, last: date
         return after, said, None
     moved = moved_in_words(service, kept.chosen, found.kept.chosen)
     after = found.kept.model_copy(update={"untold": moved, "telling": None} if moved else {})
-    await asyncio.to_thread(replace_quietest, service, kept, after)
+    if not await asyncio.to_thread(replace_quietest, service, kept, after):  # as by people with `--measure`, whose window counts
+        return kept, f"{service}: the quietest window was measured by others meanwhile", None
     return after, moved or f"{service}: the quietest window is {found.kept.chosen.words}, as before", found
 
 

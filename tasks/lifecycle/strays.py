@@ -81,8 +81,9 @@ async def choose_again() -> list[str]:
                 crashes = [state for state in await client.read_flow_run_states(run.id) if state.is_crashed()]
                 if chooses_again(run.state.timestamp, latest_of_candidate(run), crashes=len(crashes), now=now):
                     again: Any = AwaitingRetry(scheduled_time=expected_at(run) or now, message="keeper: its process died while it chose")
-                    await client.set_flow_run_state(run.id, again, force=True)
-                    started.append(run.name)
+                    if await _is_as_seen(client, run):
+                        await client.set_flow_run_state(run.id, again, force=True)
+                        started.append(run.name)
         return started
 
 
@@ -138,9 +139,14 @@ async def cancel_stray(client: PrefectClient, run: FlowRun) -> str | None:
 
 async def _end_stray(client: PrefectClient, run: FlowRun, *, reason: str) -> bool:
     """End a run if its state is still the one that was seen."""
-    found = await client.read_flow_run(run.id)
-    if found.state is None or run.state is None or found.state.id != run.state.id:
+    if run.state is None or not await _is_as_seen(client, run):
         return False
-    make = Cancelled if found.state.is_cancelling() else Crashed
+    make = Cancelled if run.state.is_cancelling() else Crashed
     await client.set_flow_run_state(run.id, make(message=f"{reason}; start it again if it is still wanted"), force=True)
     return True
+
+
+async def _is_as_seen(client: PrefectClient, run: FlowRun) -> bool:
+    """Say if a run's state is still the one that was seen: people may have started it again meanwhile."""
+    found = await client.read_flow_run(run.id)
+    return found.state is not None and run.state is not None and found.state.id == run.state.id

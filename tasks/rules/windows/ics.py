@@ -140,7 +140,7 @@ def _spans(facts: Facts, start: datetime, end: datetime) -> Iterator[Interval]:
     if facts.is_cancelled:
         return
     begin = utc_of(start, facts.zone)
-    if facts.is_hourly and start != facts.start and wall_of(begin, facts.zone) != start:
+    if facts.is_each_hour and start != facts.start and wall_of(begin, facts.zone) != start:
         return  # an hour that does not exist, as the clock passes it
     if facts.end is not None and (start, end) == (facts.start, facts.end):
         yield Interval(begin, utc_of(end, facts.zone), facts.title)
@@ -160,4 +160,4 @@ def _lasting(one: Written) -> str:
     for name in READ:
         if name in one.event and name not in PASSING:
             kept[name] = one.event[name]
-    return f"{kept.to_ical().decode()}{dict(one.raw)}"
+    return f"{kept.to_ical().decode()}{sorted(one.raw.items())}"

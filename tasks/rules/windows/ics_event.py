@@ -43,7 +43,8 @@ class Facts:
         start: Its own start, by the wall.
         end: The end that it writes for itself, by the wall; None if it writes a duration, or neither.
         is_cancelled: Whether it does not take place.
-        is_hourly: Whether it recurs within a day, and so in both hours of a repeated one, and in none that does not exist.
+        is_hourly: Whether it recurs within a day, and so in both hours of a repeated one.
+        is_each_hour: Whether it recurs each hour, and so in none that does not exist; else such a start comes when that hour is over.
         hours: How much of its length is exact, and not days by the wall, if it writes a duration; None if it does not.
         periods: The same of each period of its RDATE, by its start.
     """
@@ -54,6 +55,7 @@ class Facts:
     end: datetime | None
     is_cancelled: bool
     is_hourly: bool
+    is_each_hour: bool
     hours: timedelta | None
     periods: Mapping[datetime, timedelta]
 
@@ -104,7 +106,9 @@ class Reader:
             found["RANGE"] = str(event["RECURRENCE-ID"].params.get("RANGE", ""))
         is_cancelled = str(event.get("STATUS", "")).upper() == "CANCELLED"
         is_hourly = any(rule["FREQ"] == ["HOURLY"] for rule in rules)
-        self.facts.append(Facts(title, zone, start, end, is_cancelled, is_hourly, hours, _periods(found["RDATE"], written.raw)))
+        is_each_hour = any(_is_each_hour(rule) for rule in rules)
+        periods = _periods(found["RDATE"], written.raw, title)
+        self.facts.append(Facts(title, zone, start, end, is_cancelled, is_hourly, is_each_hour, hours, periods))
         return found
 
     def _zone(self, given: Any, said: Time, title: str) -> ZoneInfo:
@@ -183,16 +187,22 @@ def _in_gap(given: Any, said: Time, zone: ZoneInfo) -> datetime | None:
     return wall if is_meant else None
 
 
-def _periods(dates: list[Any], raw: Raw) -> dict[datetime, timedelta]:
+def _periods(dates: list[Any], raw: Raw, title: str) -> dict[datetime, timedelta]:
     """Say of each period of an RDATE how much of its length is exact."""
     written = [one for line in raw.get("RDATE", ()) for one in line.split(",")]
     found = {}
+    if len(written) != len(dates):
+        raise _wrong(title, "its RDATE cannot be read")
     for date_, text in zip(dates, written, strict=True):
         if isinstance(date_, tuple):
             begin, lasts = date_
             end = text.partition("/")[2].strip().upper()
             found[begin] = hours_of(end) if "P" in end else lasts - timedelta(days=lasts.days)
     return found
+
+
+def _is_each_hour(rule: Mapping[str, Any]) -> bool:
+    return rule["FREQ"] == ["HOURLY"] and rule.get("INTERVAL", [1]) == [1] and "BYHOUR" not in rule
 
 
 def _rules(written: Written, zone: ZoneInfo, title: str) -> list[dict[str, Any]]:

@@ -16,7 +16,7 @@ from blocks.errors import BadInput
 MOST_EVENTS = 10_000
 BEGINS, ENDS = (re.compile(rf"^[ \t]*{word}:VEVENT[ \t]*\r?$", re.IGNORECASE | re.MULTILINE) for word in ("BEGIN", "END"))
 FOLD = re.compile(r"(?:(?<!\n)\r\n|(?<![\r\n])\n)(?:\r?\n)*[ \t]")  # as the library reads it
-LINE = re.compile(r'([A-Za-z0-9-]+)(?:;(?:"[^"]*"|[^":])*)?:(.*)', re.DOTALL)
+LINE = re.compile(r'([A-Za-z0-9][A-Za-z0-9-]*)(?:;(?:"[^"]*"|[^":])*)?:(.*)', re.DOTALL)
 LENGTH = re.compile(r"[-+]?P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?")
 NOT_READ = ("VFREEBUSY", "VAVAILABILITY")  # they say when people are busy or free
 KEPT = ("DURATION", "RDATE", "RRULE")
@@ -47,11 +47,13 @@ def events_as_written(text: str) -> list[Raw]:
     components = list(_components(text))
     if other := next((one.name for one in components if one.name in NOT_READ), ""):
         raise BadInput(f"it has a {other}, which is not read", field="ics", fix="Name a calendar of events: each is a VEVENT.")
-    if any(one.raw.get("VERSION") != ["2.0"] for one in components if one.name == "VCALENDAR"):
+    if any(set(one.raw.get("VERSION", ())) != {"2.0"} for one in components if one.name == "VCALENDAR"):
         raise _broken("it is not a whole iCalendar file: its VERSION is not 2.0")
     events = [one.raw for one in components if one.name == "VEVENT"]
     if not len(events) == len(BEGINS.findall(text)) == len(ENDS.findall(text)):
         raise _broken("an event of it does not begin or end on a line of its own")
+    if not events and "BEGIN:VEVENT" in text.upper():
+        raise _broken("its events do not begin at the beginning of a line")
     return list(events)
 
 

@@ -52,7 +52,7 @@ def rule_fault(rule: str, first: datetime) -> str | None:
     if wrong := misread({name: value.split(",") for name, value in parts.items()}):
         return wrong
     try:
-        start = next(iter(_days(_plain(rule), first, first.year).replace(interval=ONCE)), None)
+        start = next(iter(_until(_plain(rule), first, first.year).replace(interval=ONCE)), None)
     except (ValueError, TypeError, OverflowError, ArithmeticError) as error:
         return f"`{rule}` is not a rule: {str(error).lower() or 'it cannot be read'}"
     return None if start == first else f"`from` is {first:%Y-%m-%d %H:%M}, which is not one of the days of `{rule}`"
@@ -110,8 +110,13 @@ def _plain(rule: str) -> str:
 
 
 @lru_cache(maxsize=64)
-def _days(rule: str, first: datetime, year: int) -> Any:
-    """List the starts until the end of a year; they are found once."""
-    found, end = rrulestr(rule, dtstart=first, cache=True), datetime(year + 1, 1, 1)  # noqa: DTZ001 - the wall's
+def _days(rule: str, first: datetime, year: int) -> tuple[datetime, ...]:
+    """List the starts until the end of a year; they are found once, and kept here: two who share a rule of `dateutil` with a cache hang."""
+    return tuple(islice(_until(rule, first, year), MOST))
+
+
+def _until(rule: str, first: datetime, year: int) -> Any:
+    """Give the rule as `dateutil` reads it, which ends with a year at the latest."""
+    found, end = rrulestr(rule, dtstart=first), datetime(year + 1, 1, 1)  # noqa: DTZ001 - the wall's
     own = found._until  # noqa: SLF001 - there is no other way to ask for it
     return found.replace(until=min(own, end) if own else end)

@@ -90,6 +90,30 @@ def test_an_hourly_event_is_the_window_of_the_same_cron_line(zone: str, minute: 
         assert list(read_events(calendar(event), zone=zone, since=since, until=until).spans) == wanted
 
 
+@pytest.mark.parametrize("start", ["000000", "020000", "023000"])
+@pytest.mark.parametrize("hours", [2, 3, 6, 12, 24])
+def test_a_freeze_of_some_hours_that_follows_itself_is_not_lifted_where_an_hour_is_left_out(start: str, hours: int) -> None:
+    """One whose hour does not exist begins when that hour is over."""
+    event = f"DTSTART;TZID={BERLIN}:20260101T{start}|DURATION:PT{hours}H|RRULE:FREQ=HOURLY;INTERVAL={hours}"
+    since, until = datetime(2026, 3, 28, tzinfo=UTC), datetime(2026, 3, 30, tzinfo=UTC)
+    covered = since
+    for span in sorted(read_events(calendar(event), zone=BERLIN, since=since, until=until).spans, key=lambda one: one.begin):
+        assert span.begin <= covered
+        covered = max(covered, span.end)
+    assert covered >= until
+
+
+def test_the_order_of_an_events_lines_is_not_in_the_digest() -> None:
+    """A server may write them in another one each time, which would void overrides."""
+    since = datetime(2026, 3, 1, tzinfo=UTC)
+    lines = [f"DTSTART;TZID={BERLIN}:20260328T200000", "DURATION:P1D", "RRULE:FREQ=DAILY;COUNT=3"]
+    digests = {
+        read_events(calendar("|".join(order)), zone=BERLIN, since=since, until=since + timedelta(days=60)).digest
+        for order in (lines, [lines[0], lines[2], lines[1]])
+    }
+    assert len(digests) == 1
+
+
 def test_a_time_in_utc_names_the_occurrence_that_the_wall_has_in_the_gap() -> None:
     """Servers that write EXDATE and RECURRENCE-ID in UTC take the 02:30 that does not exist by the clock before: it is 01:30 in UTC."""
     event = f"UID:a|DTSTART;TZID={BERLIN}:20260327T023000|DURATION:PT1H|RRULE:FREQ=DAILY;COUNT=4"

@@ -32,12 +32,20 @@ def without_events(text: bytes) -> bytes:
     return text[: text.index(b"BEGIN:VEVENT")] + text[text.index(b"END:VCALENDAR") :]
 
 
+def without_lines(text: bytes, before: bytes) -> bytes:
+    """Let each line of an event begin with something else, so that it is the rest of the line before."""
+    begin, end = text.index(b"BEGIN:VEVENT"), text.index(b"END:VCALENDAR")
+    event = b"".join(before + line for line in text[begin:end].splitlines(keepends=True))
+    return text[:begin] + b"X-WR-CALNAME:freezes\r\n" + event + text[end:]
+
+
 HURT = {
     "indented events": (lambda text: indented(text, b"BEGIN:VEVENT"), "an event of it does not begin or end on a line of its own"),
     "indented lines": (lambda text: indented(text, b"PRODID"), "its VERSION is not 2.0"),
     "all indented": (lambda text: indented(text, b"VERSION"), "a part of it does not end"),
     "an indented begin": (lambda text: text.replace(b"\r\nBEGIN:VEVENT", b"\r\n\tBEGIN:VEVENT"), "a part of it does not end"),
     "no version": (lambda text: text.replace(b"VERSION:2.0\r\n", b""), "its VERSION is not 2.0"),
+    "lines that begin with a space and a dash": (lambda text: without_lines(text, b" - "), "do not begin at the beginning of a line"),
     "an old version": (lambda text: text.replace(b"VERSION:2.0", b"VERSION:1.0"), "its VERSION is not 2.0"),
     "a second one without version": (lambda text: text + calendar().replace(b"VERSION:2.0\r\n", b""), "its VERSION is not 2.0"),
     "the version of an event": (
@@ -79,6 +87,7 @@ def test_a_calendar_without_events_is_one() -> None:
         b"\xef\xbb\xbf" + calendar(ONE) + b"\r\n\r\n",
         calendar(ONE) + calendar(),
         calendar(ONE).replace(b"DTSTART", b"DT\r\n START"),
+        calendar(ONE).replace(b"VERSION:2.0\r\n", b"VERSION:2.0\r\nVERSION:2.0\r\n"),
         calendar(f"{ONE}|DESCRIPTION:their mail says BEGIN:VEVENT"),
     ],
 )

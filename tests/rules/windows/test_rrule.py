@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 import time
-from datetime import datetime, timedelta
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from blocks.errors import BadInput
 from tasks.rules.plan.file import read_plan
+from tasks.rules.windows import rrule as of_rules
 from tasks.rules.windows.ics import read_events
 from tasks.rules.windows.rrule import rule_fault, starts_of
 from tasks.rules.windows.window import Window, intervals
@@ -155,3 +157,23 @@ def test_a_plan_has_it_with_its_words_and_its_fix() -> None:
         plan, problems = read_plan(f"{MINIMAL}windows: {{allow: [{wrong}]}}\n", name="p.yaml")
         assert plan is None
         assert said in "\n".join(map(str, problems))
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("rule", ["FREQ=WEEKLY;UNTIL=20270301T220000", "FREQ=DAILY;UNTIL=20270101", "FREQ=DAILY;COUNT=50", "FREQ=WEEKLY"])
+def test_two_windows_and_two_threads_share_a_rule_without_waiting_for_each_other(rule: str) -> None:
+    """Plan and policy may have the same one, two targets look at once, and no look hangs."""
+    at, first = datetime(2026, 11, 30, 12, tzinfo=UTC), datetime(2026, 11, 6, 22)  # noqa: DTZ001 - by the wall
+    windows = [
+        Window("deny", zone, "freeze", "ada", rrule=rule, begins=first, lasts=timedelta(hours=4)) for zone in ("Europe/Berlin", "UTC")
+    ]
+
+    def look() -> list[datetime]:
+        both = [intervals(one, at, at + timedelta(days=120)) for one in windows]
+        return [span.begin for pair in zip(*both, strict=False) for span in pair]
+
+    for _ in range(20):
+        of_rules._days.cache_clear()
+        with ThreadPoolExecutor(2) as pool:
+            one, other = (found.result(timeout=20) for found in [pool.submit(look), pool.submit(look)])
+        assert one == other
