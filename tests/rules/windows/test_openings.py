@@ -132,10 +132,13 @@ def test_what_never_opens_is_found(windows: list[Window]) -> None:
     ],
 )
 def test_the_cost_is_bounded(windows: list[Window]) -> None:
-    """All of two years, in processor time; of 1,000 windows, or one of each minute, or many behind a long freeze."""
+    """All of two years, in processor time; of 1,000 windows, or one of each minute, or many behind a long freeze.
+
+    It takes a second and a half at most, and three times as long while the coverage is measured.
+    """
     begun = time.process_time()
     list(islice(stretches([tuple(windows)], utc(2026, 11, 29)), 1_000_000))
-    assert time.process_time() - begun < 3
+    assert time.process_time() - begun < 10
 
 
 def test_what_is_too_much_to_look_through_is_closed_and_said_so(monkeypatch: pytest.MonkeyPatch) -> None:
