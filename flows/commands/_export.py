@@ -36,9 +36,9 @@ class Export:
 
         self.files[path] = (json.dumps(_said_in(value), indent=2, ensure_ascii=False, default=as_text) + "\n").encode("utf-8", "replace")
 
-    def listing(self) -> str:
-        """Write the hashes of all files, as `sha256sum -c` reads them."""
-        return "".join(f"{hashlib.sha256(content).hexdigest()}  {path}\n" for path, content in sorted(self.files.items()))
+    def hashes(self) -> dict[str, str]:
+        """Give the SHA-256 of each file by its path, in their order."""
+        return {path: hashlib.sha256(content).hexdigest() for path, content in sorted(self.files.items())}
 
 
 async def gather(storage: Any, run: str, reading: Reading) -> Export:

@@ -2,9 +2,38 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
+
+from flows.commands import _terminal
+
+
+def add_record(parser: argparse.ArgumentParser) -> None:
+    """Describe the arguments that say which record is meant."""
+    parser.add_argument("run", metavar="RUN", help="the run: its id or the beginning of it, its name, or its service")
+    parser.add_argument("--storage", metavar="FOLDER", type=Path, help="the folder that contains `records` (default: the storage in use)")
+
+
+def on_record(arguments: argparse.Namespace, work: Callable[[argparse.Namespace], Coroutine[Any, Any, int]]) -> int:
+    """Do work on one record, which needs no server; any of our errors becomes a line and code 2, as there is nothing to show then.
+
+    Args:
+        arguments: What `add_record` described, with `home`.
+        work: Takes the arguments, gives the exit code.
+    """
+    import asyncio
+
+    from blocks.errors import ShipwayError
+
+    _terminal.enter(arguments)
+    try:
+        return asyncio.run(work(arguments))
+    except ShipwayError as error:
+        _terminal.show(error, error=True)
+        return _terminal.BAD_INPUT
 
 
 async def locate(words: str, *, folder: Path | None = None) -> tuple[Any, str]:

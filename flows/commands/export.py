@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-import hashlib
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.commands import _output, _terminal
+from flows.commands import _output, _records, _terminal
 
 if TYPE_CHECKING:
     from flows.commands._export import Export
@@ -20,9 +18,8 @@ HELP = "Write a folder for an incident review: record, page, checks, data docs, 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("run", metavar="RUN", help="the run: its id or the beginning of it, its name, or its service")
+    _records.add_record(parser)
     parser.add_argument("--output", metavar="FOLDER", type=Path, help="a folder that is new or empty (default: shipway-RUN here)")
-    parser.add_argument("--storage", metavar="FOLDER", type=Path, help="the folder that contains `records` (default: the storage in use)")
     _output.add_json(parser)
     _terminal.add_home(parser)
 
@@ -36,29 +33,22 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0, 1 if it was written and something is missing or the record is broken, 2 without a record or if the folder is not empty.
     """
-    from blocks.errors import ShipwayError
-
-    _terminal.enter(arguments)
-    try:
-        return asyncio.run(_export(arguments))
-    except ShipwayError as error:
-        _terminal.show(error, error=True)
-        return _terminal.BAD_INPUT
+    return _records.on_record(arguments, _export)
 
 
 async def _export(arguments: argparse.Namespace) -> int:
     from flows.commands._export import SUMS, gather
-    from flows.commands._records import locate
     from tasks.record.reading import read_record
 
-    storage, name = await locate(arguments.run, folder=arguments.storage)
+    storage, name = await _records.locate(arguments.run, folder=arguments.storage)
     output = _free(arguments.output or Path(f"shipway-{name[:8]}"))
     reading = await read_record(storage, name)
     export = await gather(storage, name, reading)
-    _write(export, output)
+    hashes = export.hashes()
+    _write(export, hashes, output)
     problems = reading.problems
     if arguments.json:
-        files = [{"path": path, "bytes": len(content), "sha256": _hash(content)} for path, content in sorted(export.files.items())]
+        files = [{"path": path, "bytes": len(export.files[path]), "sha256": found} for path, found in hashes.items()]
         _output.print_json(
             {
                 "run": name,
@@ -100,8 +90,10 @@ def _free(named: Path) -> Path:
     return output
 
 
-def _write(export: Export, output: Path) -> None:
-    """Write all files beside the place, for their owner alone, and then put them there in one step; what failed leaves nothing behind.
+def _write(export: Export, hashes: dict[str, str], output: Path) -> None:
+    """Write all files, and their hashes as `sha256sum -c` reads them.
+
+    They are written beside the place, for their owner alone, and put there in one step; what failed leaves nothing behind.
 
     Raises:
         BadInput: The place was filled meanwhile, or cannot be written.
@@ -116,14 +108,11 @@ def _write(export: Export, output: Path) -> None:
     except OSError as error:
         raise BadInput(f"{output} cannot be made: {error.strerror}", field="--output", fix="Name another folder.") from None
     try:
-        for path, content in [*export.files.items(), (SUMS, export.listing().encode())]:
+        listing = "".join(f"{found}  {path}\n" for path, found in hashes.items())
+        for path, content in [*export.files.items(), (SUMS, listing.encode())]:
             create_file(draft, path, content)
         draft.rename(output)  # over an empty folder, and over nothing else
     except OSError as error:
         raise BadInput(f"{output} cannot be written: {error.strerror}", field="--output", fix="Name a new folder.") from None
     finally:
         shutil.rmtree(draft, ignore_errors=True)
-
-
-def _hash(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

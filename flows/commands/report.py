@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from flows.commands import _output, _terminal
+from flows.commands import _output, _records, _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from tasks.record.objects import Folder
@@ -21,12 +21,9 @@ PAGE = "record.html"
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("run", metavar="RUN", help="the release: its id or the beginning of it, its name, or its service")
+    _records.add_record(parser)
     parser.add_argument("--open", action="store_true", help="open the page in the browser")
     parser.add_argument("--output", metavar="FILE", type=Path, help="where to write the page (default: record.html beside the record)")
-    parser.add_argument(
-        "--storage", metavar="FOLDER", type=Path, help="the folder that contains `records` (default: the storage in the home directory)"
-    )
     _output.add_json(parser)
     _terminal.add_home(parser)
 
@@ -53,12 +50,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _report(arguments: argparse.Namespace) -> int:
-    from flows.commands._records import locate
     from tasks.record.page import render_page
     from tasks.record.reading import folder_of, read_record
     from tasks.rules.record.entries import outcome_of
 
-    storage, release_id = await locate(arguments.run, folder=arguments.storage)
+    storage, release_id = await _records.locate(arguments.run, folder=arguments.storage)
     reading = await read_record(storage, release_id)
     problems = await _problems(storage, release_id, reading)
     output = _lies_at(arguments.output or _beside(storage, release_id))

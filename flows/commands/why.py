@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
-from pathlib import Path
 
-from flows.commands import _output, _terminal
+from flows.commands import _output, _records, _terminal
 
 HELP = "Say in ten lines why a release or rollback ended as it did, or what it is at, with the evidence."
 NAME_WIDTH = 10
@@ -14,8 +12,7 @@ NAME_WIDTH = 10
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Describe the arguments."""
-    parser.add_argument("run", metavar="RUN", help="the run: its id or the beginning of it, its name, or its service")
-    parser.add_argument("--storage", metavar="FOLDER", type=Path, help="the folder that contains `records` (default: the storage in use)")
+    _records.add_record(parser)
     _output.add_json(parser)
     _terminal.add_home(parser)
 
@@ -29,22 +26,14 @@ def run(arguments: argparse.Namespace) -> int:
     Returns:
         0, also if the seals cannot be checked here, or 2 if there is no record, or if it is broken; the last line says which.
     """
-    from blocks.errors import ShipwayError
-
-    _terminal.enter(arguments)
-    try:
-        return asyncio.run(_why(arguments))
-    except ShipwayError as error:
-        _terminal.show(error, error=True)
-        return _terminal.BAD_INPUT
+    return _records.on_record(arguments, _why)
 
 
 async def _why(arguments: argparse.Namespace) -> int:
-    from flows.commands._records import locate
     from tasks.record.reading import read_record
     from tasks.rules.rollout.why import why_lines
 
-    storage, name = await locate(arguments.run, folder=arguments.storage)
+    storage, name = await _records.locate(arguments.run, folder=arguments.storage)
     reading = await read_record(storage, name)
     problems = reading.problems or ([] if reading.entries else ["the record is empty"])
     lines = why_lines(name, reading.entries, problems=problems, unchecked=reading.unchecked)
