@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from prefect import task
-from prefect.artifacts import Artifact, acreate_markdown_artifact
 
 from blocks.errors import BadInput
 from blocks.outside_text import error_text
 from tasks.documentation.template import own_template, read_template
 from tasks.lifecycle.retries import OBSERVE
+from tasks.record.artifacts import artifact_key, publish_markdown
 from tasks.record.objects import objects_of
 from tasks.record.reading import folder_of, read_record
 from tasks.record.storage import default_storage
 from tasks.rules.documentation.page import MOST_PICTURES, is_deployment, name_of, write_page
 from tasks.rules.plan.documentation import Documentation
-from tasks.rules.record.entries import verify_chain
 from tasks.rules.record.markdown import embedded, pictures_of, plain
 
 PAGE = "deployment"
@@ -55,7 +53,7 @@ async def document(run: str, documentation: Documentation, *, folder: Path | Non
     """
     objects, place = objects_of(storage or await default_storage()), folder_of(run)
     reading = await read_record(objects, run)
-    entries, problems = reading.entries, list(dict.fromkeys([*reading.problems, *verify_chain(reading.entries)]))
+    entries, problems = reading.entries, reading.problems_at_end
     template, fault = _template(documentation, folder)
     pictures = pictures_of(entries)
 
@@ -71,10 +69,8 @@ async def document(run: str, documentation: Documentation, *, folder: Path | Non
 @task(name="publish documentation", task_run_name="publish the page that documents it", **OBSERVE)
 async def publish_page(markdown: str, *, service: str) -> str:
     """Publish the page as the artifact `deployment-<service>`; the same page gives no second one. Gives its key."""
-    key = "deployment-" + (re.sub(r"[^a-z0-9]+", "-", service.lower()).strip("-") or "unnamed")
-    newest = await Artifact.aget(key=key)
-    if newest is None or newest.data != markdown:
-        await acreate_markdown_artifact(markdown, key=key, description=f"How the last deployment of {service} went")
+    key = artifact_key("deployment", service)
+    await publish_markdown(markdown, key=key, description=f"How the last deployment of {service} went")
     return key
 
 

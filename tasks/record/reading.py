@@ -48,6 +48,11 @@ class Reading:
         """All that is wrong, a sentence each."""
         return self.faults + ([self.tear] if self.tear else [])
 
+    @property
+    def problems_at_end(self) -> list[str]:
+        """All that is wrong with the record of a run that is over, which must be closed, too."""
+        return list(dict.fromkeys([*self.problems, *verify_chain(self.entries)]))
+
 
 UNSEALED = "it is a whole chain, but its seals were not checked: it was written before records had seals, or under another key"
 

@@ -157,9 +157,10 @@ def test_every_page_that_a_run_publishes_is_one_whose_words_are_escaped() -> Non
         for room in ("blocks", "flows", "tasks")
         for path in (ROOT / room).rglob("*.py")
         for node in ast.walk(tree_of(path))
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("_artifact")
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("_artifact", "publish_markdown"))
     }
     assert found == {
+        "tasks/record/artifacts.py",  # publish_markdown, by which the next two publish
         "tasks/record/report.py",  # tests/rules/record/test_markdown.py
         "tasks/documentation/page.py",  # tests/rules/documentation/test_page.py
         "tasks/approval/ticks.py",  # tests/rules/approval/test_ticks.py

@@ -12,7 +12,8 @@ from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
 from prefect.filesystems import LocalFileSystem
 
-from tasks.record.report import artifact_key, publish_record
+from tasks.record.artifacts import artifact_key
+from tasks.record.report import publish_record
 from tasks.record.store import store_entry
 from tests.record_entries import load_entries
 
@@ -62,4 +63,4 @@ def texts_of(folder: Path) -> tuple[str, str]:
 )
 def test_the_artifact_has_a_key_that_prefect_takes(service: str, key: str) -> None:
     """Lower-case letters, digits and dashes."""
-    assert artifact_key(service) == key
+    assert artifact_key("release", service) == key
