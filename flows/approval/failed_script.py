@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from blocks.errors import Refused
 from blocks.outside_text import as_ending
 from blocks.platform import Platform
 from blocks.run_again import Allowed, RunsAgain
-from flows.approval.gate import put_to_people
+from flows.approval.gate import ASK_AGAIN, opened_at, put_to_people
 from flows.approval.part import Part, part_of
 from flows.lifecycle.context import Phase, StepFields, platform_of
 from tasks.evidence.inputs import collect_inputs
-from tasks.lifecycle.clock import now
 from tasks.record.journal import read_entries
 from tasks.rules.approval.script_failure import DECISION, gate_name, runs_allowed, what_is_asked
 from tasks.rules.lifecycle.results import FailedScript, PhaseResult, TargetResult, failed
@@ -25,8 +24,7 @@ async def with_runs_allowed(phase: Phase, platform: Platform, environment: str) 
     if not isinstance(platform, RunsAgain):
         return platform
     by_people = runs_allowed(await read_entries(phase.owner), environment)
-    told: Any = platform.running_again(Allowed(phase.plan.on_script_failure.retries, by_people))
-    return told  # type: ignore[no-any-return]
+    return platform.running_again(Allowed(phase.plan.on_script_failure.retries, by_people))
 
 
 async def ends_after(
@@ -55,8 +53,7 @@ async def ends_after(
         return None if decided.evidence.get("may_run_again") is True else _ending(found, decided.why)
     await _tell_what_failed(part, found, script)
     inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
-    first = await part.read("gate", name="question 1", **about)
-    began = now() if first is None else datetime.fromisoformat(first.evidence["opened"])
+    began = await opened_at(part, about=about)
     until = began + timedelta(minutes=phase.plan.on_script_failure.answer_within_minutes)
     asks, to = what_is_asked(script.act, script.runs, found.environment, until=until), within(found.environment)
     try:
@@ -64,11 +61,9 @@ async def ends_after(
             part, inputs, name=gate, requester=requester, times=(began, until), about=about, own={}, asks=asks, printed=script.lines,
             to=f"whether to run {script.act}{to} again",
         )  # fmt: skip
-        again, why = state.state == "approved", state.reason
+        again, why = state.state == "approved", state.why
     except Refused as error:  # asked too often: a release that moved something is not refused, but rolled back
-        again, why, proofs = False, as_ending(error), []
-    for ending in ("; request the release again", "; ask for the release again"):
-        why = why.removesuffix(ending)
+        again, why, proofs = False, as_ending(str(error).removesuffix(ASK_AGAIN)), []
     kept = [proof.model_dump(mode="json") for proof in proofs]
     await _tell_decision(part, found, script, why=why, again=again, proofs=kept)
     return None if again else _ending(found, why)

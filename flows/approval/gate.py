@@ -32,6 +32,7 @@ from tasks.rules.rollout.preview import preview_lines
 from tasks.rules.windows.words import moment_in_words
 
 MOST_QUESTIONS = 200
+ASK_AGAIN = "; ask for the release again"
 
 
 async def pass_gate(
@@ -140,7 +141,7 @@ async def put_to_people(
         wrong += judgement.is_wrong_code
         refusal = "" if judgement.proof else judgement.reason
         await _record_answer(phase, gate, judgement, gate_state(gate, proofs, wrong_codes=wrong, now=now()), about=about)
-    raise Refused(f"the gate was asked {MOST_QUESTIONS} times without an answer that counts; ask for the release again")
+    raise Refused(f"the gate was asked {MOST_QUESTIONS} times without an answer that counts{ASK_AGAIN}")
 
 
 async def opened_at(phase: Phase, *, about: StepFields) -> datetime:

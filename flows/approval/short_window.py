@@ -6,13 +6,12 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from blocks.errors import Refused
-from flows.approval.gate import put_to_people
+from flows.approval.gate import opened_at, put_to_people
 from flows.approval.part import part_of
 from flows.lifecycle.context import Phase, StepFields
 from tasks.evidence.inputs import collect_inputs
 from tasks.lifecycle.clock import now
 from tasks.record.journal import read_entry
-from tasks.rules.approval.gates import GateState
 from tasks.rules.approval.statement import OF_A_WINDOW
 from tasks.rules.windows.schedule import due_in
 from tasks.rules.windows.words import moment_in_words
@@ -68,8 +67,7 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
         await _decided(phase, short, "postpone", why="the plan names none who could be asked", proofs=())
         return
     part = part_of(phase, short.gate)
-    first = await part.read("gate", name="question 1", **about)
-    began = now() if first is None else datetime.fromisoformat(first.evidence["opened"])
+    began = await opened_at(part, about=about)
     if until <= began:
         return  # it closes at this very moment: the next look says what is waited for
     due = due_in(opened.evidence) if opened and short.wave == 1 else None
@@ -90,7 +88,7 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
         evidence = {"digest": gate.digest, "proofs": kept}
         await part.append("The release is ended", kind="refused", name=DECISION, **about, why=state.reason, evidence=evidence)
         raise Refused(f"it was asked whether to begin in a window that may be too short: {state.reason}")
-    await _decided(phase, short, "proceed" if state.state == "approved" else "postpone", why=_words(state), proofs=kept)
+    await _decided(phase, short, "proceed" if state.state == "approved" else "postpone", why=state.why, proofs=kept)
 
 
 async def _decided(phase: Phase, short: Short, said: Said, *, why: str, proofs: object) -> None:
@@ -107,7 +105,3 @@ def _when_it_closes(phase: Phase) -> str:
     limit = windows.held_at_most_minutes
     back = "" if limit is None else f", and is rolled back if it is held for more than {limit:g} min"
     return f"a wave that has begun then stops before its next step until production opens again{back}"
-
-
-def _words(state: GateState) -> str:
-    return state.reason.removesuffix("; request the release again")

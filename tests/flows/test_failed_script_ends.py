@@ -42,7 +42,7 @@ class World:
             self.asked += 1
             if isinstance(answer, Exception):
                 raise answer
-            return None, SimpleNamespace(state=answer, reason="1 of 1 approvals"), []
+            return None, SimpleNamespace(state=answer, why="1 of 1 approvals"), []
 
         async def given(*_: Any, **__: Any) -> Any:
             return platform

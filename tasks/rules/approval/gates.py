@@ -11,6 +11,8 @@ from pydantic import AwareDatetime, Field, model_validator
 from tasks.rules.approval.proofs import Proof, same_name, same_person
 from tasks.rules.approval.statement import Decision, Digest, Nonce, Question, ShortText, Value
 
+AGAIN = "request the release again"
+
 State = Literal["open", "approved", "rejected", "postponed", "expired", "locked"]
 
 
@@ -84,13 +86,23 @@ class Gate(Value):
 
 
 class GateState(Value):
-    """State of a gate: the state, why, who approved (in order), how many are missing, and whether the requester must still confirm."""
+    """State of a gate: the state, why, who approved (in order), how many are missing, and whether the requester must still confirm.
+
+    Fields:
+        fix: What to do about it, if this is the release's own gate; "" if there is nothing to do.
+    """
 
     state: State
-    reason: str
+    why: str
+    fix: str = ""
     approved_by: tuple[str, ...] = ()
     missing: int = 0
     unconfirmed: bool = False
+
+    @property
+    def reason(self) -> str:
+        """Why, and what to do about it."""
+        return f"{self.why}; {self.fix}" if self.fix else self.why
 
 
 def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: datetime) -> GateState:
@@ -107,6 +119,7 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
     later = next((proof for proof in votes if proof.decision == "postpone"), None)
     agreed = dict.fromkeys(proof.approver for proof in votes if proof.decision == "approve")
     approved_by = tuple(name for name in agreed if not is_requester(gate, name))
+    fix = ""
     missing, unconfirmed = max(0, gate.quorum - len(approved_by)), gate.requester_confirms and len(agreed) == len(approved_by)
     if rejection:
         words = f": {rejection.comment}" if rejection.comment else ""
@@ -117,14 +130,14 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
         state, reason = "approved", f"approved by {', '.join(approved_by)}" if approved_by else "the plan does not require approval"
         reason += f"; {gate.requester} confirmed the request" if gate.requester_confirms else ""
     elif wrong_codes >= gate.max_wrong_codes and not gate.may_postpone:
-        state, reason = "locked", f"{wrong_codes} wrong codes, {gate.max_wrong_codes} are allowed; request the release again"
+        state, reason, fix = "locked", f"{wrong_codes} wrong codes, {gate.max_wrong_codes} are allowed", AGAIN
     elif now >= gate.expires_at:
         own = f", and {gate.requester} did not confirm the request" if unconfirmed else ""
-        reason = f"{len(approved_by)} of {gate.quorum} approvals by {moment_text(gate.expires_at)}{own}; request the release again"
-        state = "expired"
+        reason = f"{len(approved_by)} of {gate.quorum} approvals by {moment_text(gate.expires_at)}{own}"
+        state, fix = "expired", AGAIN
     else:
         state, reason = "open", _open_reason(gate, approved_by, missing, unconfirmed=unconfirmed)
-    found = {"state": state, "reason": reason, "approved_by": approved_by, "missing": missing, "unconfirmed": unconfirmed}
+    found = {"state": state, "why": reason, "fix": fix, "approved_by": approved_by, "missing": missing, "unconfirmed": unconfirmed}
     return GateState.model_validate(found)
 
 
