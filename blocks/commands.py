@@ -39,7 +39,8 @@ class Ended:
         output: What it wrote to its standard output, the first 2 MB.
         cut: Whether it wrote more than that.
         tail: The end of what it wrote to both outputs, 8 kB at most.
-        fault: What went wrong, in a sentence, or "" if it exited with 0.
+        fault: What went wrong, in a sentence that begins with the program, or "" if it exited with 0.
+        how: The same without the program: `timed out after 30.0 s`.
     """
 
     exit_code: int | None
@@ -48,6 +49,7 @@ class Ended:
     cut: bool = False
     tail: OutsideText = NOTHING
     fault: str = ""
+    how: str = ""
 
 
 @dataclass
@@ -101,20 +103,35 @@ async def run_command(
     tail = said(kept.tail[begin:].decode(errors="replace"), limit=TAIL_BYTES, lines=True)
     if exit_code in {NOT_FOUND, NOT_RUNNABLE} and tail.startswith(mark):
         return _not_run(command[0], folder, exit_code, why=tail.removeprefix(mark).strip())
-    return Ended(exit_code, seconds, bytes(kept.output), kept.cut, tail, _fault(command[0], exit_code, seconds=seconds))
+    how = _how(exit_code, seconds=seconds)
+    return Ended(exit_code, seconds, bytes(kept.output), kept.cut, tail, f"`{command[0]}` {how}" if how else "", how)
+
+
+async def run_module(program: str, *arguments: str, given: bytes, timeout_seconds: float, environment: Mapping[str, str]) -> Ended:
+    """Run a module of ours as a process of its own, which bounds itself, as it reads what others wrote.
+
+    Args:
+        program: The module's name; nothing beside it is imported in place of our own.
+        arguments: Its arguments.
+        given: As in `run_command`.
+        timeout_seconds: As in `run_command`.
+        environment: As in `run_command`.
+    """
+    command = [sys.executable, "-P", "-m", program, *arguments]
+    return await run_command(command, folder="/", timeout_seconds=timeout_seconds, given=given, environment=environment)
 
 
 def _not_run(program: str, folder: str | os.PathLike[str], exit_code: int, *, why: str) -> Ended:
-    fault = f"`{program}` was not found in {folder} or on PATH" if exit_code == NOT_FOUND else f"`{program}` cannot be run: {why}"
-    return Ended(exit_code, 0.0, fault=fault)
+    how = f"was not found in {folder} or on PATH" if exit_code == NOT_FOUND else f"cannot be run: {why}"
+    return Ended(exit_code, 0.0, fault=f"`{program}` {how}", how=how)
 
 
-def _fault(program: str, exit_code: int | None, *, seconds: float) -> str:
+def _how(exit_code: int | None, *, seconds: float) -> str:
     if exit_code is None:
-        return f"`{program}` timed out after {seconds:.1f} s"
+        return f"timed out after {seconds:.1f} s"
     if exit_code < 0:
-        return f"`{program}` was killed by signal {-exit_code} after {seconds:.1f} s"
-    return f"`{program}` exited with {exit_code} after {seconds:.1f} s" if exit_code else ""
+        return f"was killed by signal {-exit_code} after {seconds:.1f} s"
+    return f"exited with {exit_code} after {seconds:.1f} s" if exit_code else ""
 
 
 @asynccontextmanager

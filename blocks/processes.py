@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import resource
 import select
 import signal
 import subprocess
@@ -37,6 +38,17 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     """Replace `{name}` for exactly the names in `values`, once; every other brace stays as it is."""
     names = "|".join(map(re.escape, values))
     return re.sub(rf"\{{({names})\}}", lambda match: values[match[1]], text)
+
+
+def limit(*bounds: tuple[int, int]) -> None:
+    """Bound what this process may use; a lower bound of the machine stays.
+
+    Args:
+        bounds: Which resource of setrlimit(2), and the most of it.
+    """
+    for what, most in bounds:
+        with contextlib.suppress(ValueError, OSError):
+            resource.setrlimit(what, (most, most))
 
 
 @dataclass

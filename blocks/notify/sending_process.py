@@ -8,7 +8,6 @@ writes one: `fault`, "" if the message was acknowledged. It imports only what it
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import importlib
 import json
 import os
@@ -17,6 +16,8 @@ import resource
 import sys
 from contextlib import nullcontext
 from typing import Any
+
+from blocks.processes import limit
 
 SECONDS = 10.0  # for one notification block, whatever time limit it has itself: others can change it
 MOST_MEMORY_BYTES = 512_000_000
@@ -77,6 +78,5 @@ def _kind(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    with contextlib.suppress(ValueError, OSError):  # a lower bound of the machine stays
-        resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY_BYTES, MOST_MEMORY_BYTES))
+    limit((resource.RLIMIT_AS, MOST_MEMORY_BYTES))
     asyncio.run(main(json.load(sys.stdin.buffer)))

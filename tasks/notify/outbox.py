@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import json
 import logging
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ from datetime import datetime
 from typing import Any
 
 from blocks import processes
-from blocks.commands import run_command
+from blocks.commands import run_module
 from blocks.errors import Refused, ShipwayError, Temporary
 from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept, remove_kept, write_kept
 from blocks.notify.sending_process import SECONDS
@@ -132,15 +131,14 @@ async def _sent(block: Any, content: Content) -> str:
     fields = block.model_dump(mode="json", context={"include_secrets": True}, exclude={"block_type_slug"})
     given = {"block": f"{kind.__module__}:{kind.__qualname__}", "fields": fields, "subject": content.subject, "body": content.body}
     async with turns("messages", at_once=AT_ONCE):
-        ended = await run_command(
-            [sys.executable, "-P", "-m", PROGRAM],
-            folder="/",
-            timeout_seconds=SECONDS + START_SECONDS,
+        ended = await run_module(
+            PROGRAM,
             given=json.dumps(given).encode(),
+            timeout_seconds=SECONDS + START_SECONDS,
             environment=processes.passed_on(*PASSED_ON),
         )
     if ended.fault:
-        return f"was not sent to: the process that sends {ended.fault.partition(' ')[2]}"
+        return f"was not sent to: the process that sends {ended.how}"
     return str(json.loads(ended.output)["fault"])
 
 

@@ -6,13 +6,13 @@ It writes one JSON object: `spans`, each with its begin and end in seconds since
 
 from __future__ import annotations
 
-import contextlib
 import json
 import resource
 import sys
 from datetime import datetime
 
 from blocks.errors import ShipwayError
+from blocks.processes import limit
 from tasks.rules.windows.ics import read_events
 
 CPU_SECONDS = 10
@@ -38,12 +38,6 @@ def main(zone: str, since: str, until: str) -> None:
     sys.stdout.write(json.dumps({"spans": spans, "digest": found.digest}))
 
 
-def _bound() -> None:
-    for what, most in ((resource.RLIMIT_CPU, CPU_SECONDS), (resource.RLIMIT_AS, MOST_MEMORY_BYTES)):
-        with contextlib.suppress(ValueError, OSError):  # a lower bound of the machine stays
-            resource.setrlimit(what, (most, most))
-
-
 if __name__ == "__main__":
-    _bound()
+    limit((resource.RLIMIT_CPU, CPU_SECONDS), (resource.RLIMIT_AS, MOST_MEMORY_BYTES))
     main(*sys.argv[1:4])

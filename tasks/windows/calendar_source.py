@@ -6,7 +6,6 @@ import asyncio
 import json
 import ssl
 import stat
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,7 +15,7 @@ from prefect.settings import PREFECT_API_URL
 
 from blocks import processes
 from blocks.bounded import PLAIN, is_plain, read_chunks
-from blocks.commands import run_command
+from blocks.commands import run_module
 from blocks.errors import BadInput, Refused, ShipwayError, Temporary, Unreachable
 from blocks.own_path import NotOwn, open_own
 from tasks.process.tls import trust
@@ -52,12 +51,12 @@ async def expand(content: bytes, *, zone: str, at: datetime) -> Events:
     Raises:
         BadInput: It is not a calendar that can be read.
     """
-    command = [sys.executable, "-P", "-m", PROGRAM, zone, at.isoformat(), (at + AHEAD).isoformat()]
     environment = processes.passed_on("PYTHONTZPATH", "VIRTUAL_ENV")
-    ended = await run_command(command, folder="/", timeout_seconds=PROCESS_SECONDS, given=content, environment=environment)
+    arguments = (zone, at.isoformat(), (at + AHEAD).isoformat())
+    ended = await run_module(PROGRAM, *arguments, timeout_seconds=PROCESS_SECONDS, given=content, environment=environment)
     if ended.fault or ended.cut:
-        why = ended.fault.partition(" ")[2] if ended.fault else "found more than 2 MB of events"
-        wrong = f"the calendar takes too much time or memory: the process that reads it {why or 'ended'}"
+        why = ended.how or "found more than 2 MB of events"
+        wrong = f"the calendar takes too much time or memory: the process that reads it {why}"
         raise BadInput(wrong, field="ics", fix="Look for an event that recurs without a match.")
     found = json.loads(ended.output)
     if wrong := found.get("wrong"):
