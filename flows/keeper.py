@@ -15,6 +15,7 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run, start_again
 from tasks.lifecycle.strays import choose_again, end_strays
 from tasks.notify import deliver_due
+from tasks.record.exposition import write_exposition
 from tasks.record.open_runs import OpenRun, Part, find_open
 from tasks.record.retention import remove_old
 from tasks.record.storage import show_machine
@@ -24,6 +25,7 @@ from tasks.windows.calendars import refresh_calendars
 
 CALENDAR_SECONDS = 10
 DELIVERY_SECONDS = 25
+METRICS_SECONDS = 60
 PARTS: tuple[Part, ...] = ("kept", "tagged")
 
 
@@ -63,6 +65,9 @@ async def keeper() -> list[str]:
             done += await renew_quietest()
     with apart("what is kept of runs that ended long ago"):
         await remove_old()
+    with apart("the metrics for Prometheus"):
+        async with asyncio.timeout(METRICS_SECONDS):
+            await write_exposition()
     with apart("the keeper's own older runs"):
         await forget_idle_runs(busy=bool(done))
     if faults:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import uvicorn
 
-from blocks.server import guard, layout, port
+from blocks.server import exposition, guard, layout, port
 
 STOP_SECONDS = 5
 
@@ -19,7 +19,9 @@ def main(home: Path) -> None:
     def application() -> guard.Application:
         from prefect.server.api.server import create_app  # noqa: PLC0415 - slow to import
 
-        served = create_app() if facts["auth"] else guard.only_from_here(create_app(), port=facts["port"])
+        served = exposition.with_metrics(create_app(), home=home)
+        if not facts["auth"]:
+            served = guard.only_from_here(served, port=facts["port"])
         return guard.with_page_headers(served, port=facts["port"])
 
     config = uvicorn.Config(application, factory=True, log_level="warning", timeout_graceful_shutdown=STOP_SECONDS, **guard.WEBSOCKETS)

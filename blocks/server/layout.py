@@ -1,8 +1,9 @@
 """The home directory: all that one server stack keeps, and the few facts that are remembered there.
 
 HOME/home.json   shows that the folder is ours: format, port, whether the API asks for a password
-HOME/keys/       secrets, 0600: api.auth (`user:password` of the API), approvals.key unless SHIPWAY_KEY_FILE named another file
-HOME/run/        process records, locks; HOME/logs/ one log a process; HOME/storage/ results; HOME/postgres/ the database
+HOME/keys/       secrets, 0600: api.auth (`user:password` of the API), metrics.token (for who scrapes /metrics), approvals.key unless
+                 SHIPWAY_KEY_FILE named another file
+HOME/run/        process records, locks, metrics.prom; HOME/logs/ one log a process; HOME/storage/ results; HOME/postgres/ the database
 """
 
 from __future__ import annotations
@@ -182,6 +183,16 @@ def auth_string(home: Path) -> str | None:
     return (home / "keys" / "api.auth").read_text().strip() if read_facts(home)["auth"] else None
 
 
+def metrics_token(home: Path) -> str:
+    """Read the token of who scrapes the metrics; it opens nothing else."""
+    return (home / "keys" / "metrics.token").read_text().strip()
+
+
+def metrics_file(home: Path) -> Path:
+    """Say where the keeper writes the metrics that are served."""
+    return home / "run" / "metrics.prom"
+
+
 def api_url(home: Path) -> str:
     """Say where the Prefect API is."""
     return f"http://127.0.0.1:{read_facts(home)['port']}/api"
@@ -211,6 +222,8 @@ def _make_keys(home: Path, key: Path, *, is_new: bool) -> None:
         _write_once(key, base64.urlsafe_b64encode(secrets.token_bytes(32)).decode() + "\n")
     if not (home / "keys" / "api.auth").exists():
         write_private(home / "keys" / "api.auth", f"shipway:{secrets.token_urlsafe(24)}\n")
+    if not (home / "keys" / "metrics.token").exists():
+        write_private(home / "keys" / "metrics.token", f"{secrets.token_urlsafe(24)}\n")
 
 
 def _write_once(path: Path, text: str) -> None:

@@ -396,6 +396,13 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
             f"{_BOUNDS}a_silent_socket_ends_by_time_and_a_few_dozen_by_number",
         ),
     ),
+    (
+        "The metrics at",
+        (
+            f"{_STACK}exposition::test_without_the_token_no_figure_is_told",
+            f"{_STACK}exposition::test_the_token_is_private_stays_the_same_and_is_another_than_the_password",
+        ),
+    ),
     ("Change the API's password", (f"{_BOUNDS}a_stack_whose_port_another_user_took_starts_on_another_one",)),
     (
         "A policy (policy.md) beside the key says",

@@ -52,6 +52,7 @@ def _families(measured: Sequence[Metrics]) -> Iterator[Metric]:
     yield from _ratios(measured)
     yield from _spreads(measured)
     yield from _of_deployments(measured)
+    yield from _moments(measured)
     yield from _span(measured)
 
 
@@ -133,6 +134,21 @@ def _of_deployments(measured: Sequence[Metrics]) -> Iterator[Metric]:
 def _some(one: Metrics, number: float) -> float | None:
     """Give a number of deployments, if there were any."""
     return number if one.deployments else None
+
+
+def _moments(measured: Sequence[Metrics]) -> Iterator[Metric]:
+    """Give when something was last so: unlike a count of a span, that can be alerted on at once, and for how long is up to the rule."""
+    last = Metric("shipway_last_release_timestamp_seconds", "When the newest release with this outcome ended.", "gauge")
+    told = Metric("shipway_last_alert_timestamp_seconds", "When the newest run of which people were told this fact ended.", "gauge")
+    opened = Metric("shipway_open_since_timestamp_seconds", "When the oldest release that is under way was opened.", "gauge")
+    for one in measured:
+        for outcome, at in one.last.items():
+            last.add_sample(last.name, {**_labels(one), "outcome": outcome}, at.timestamp())
+        for fact, at in one.last_alerts.items():
+            told.add_sample(told.name, {**_labels(one), "fact": fact}, at.timestamp())
+        if one.open_since is not None:
+            opened.add_sample(opened.name, _labels(one), one.open_since.timestamp())
+    yield from (last, told, opened)
 
 
 def _span(measured: Sequence[Metrics]) -> Iterator[Metric]:

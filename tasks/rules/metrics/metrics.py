@@ -12,7 +12,7 @@ from datetime import datetime
 
 from tasks.rules.metrics.deployments import Deployment, deployments_in
 from tasks.rules.metrics.facts import Facts, aims_at
-from tasks.rules.metrics.numbers import Ratio, Spread
+from tasks.rules.metrics.numbers import Ratio, Spread, newest
 from tasks.rules.notify.facts import in_order
 from tasks.rules.record.entries import ReleaseOutcome
 
@@ -151,6 +151,9 @@ class Metrics:
         rework: Rework rate = deployments that were asked for as a fix / deployments.
         afterwards: Health and errors.
         alerts: Alerts by kind: of how many runs, rollbacks on demand among them, people were told each fact.
+        last: When the newest release that ended so did, by outcome.
+        last_alerts: When the newest run of which people were told this fact ended, by fact.
+        open_since: When the oldest release that was under way at the end of the span was opened; None without one.
         left_out: What is not counted.
     """
 
@@ -168,6 +171,9 @@ class Metrics:
     rework: Ratio
     afterwards: Afterwards
     alerts: dict[str, int]
+    last: dict[str, datetime]
+    last_alerts: dict[str, datetime]
+    open_since: datetime | None
     left_out: LeftOut
 
 
@@ -199,6 +205,7 @@ def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0, ma
         made = deployments_in(all_known, selection.environment)
     deployments = [one for one in made if not selection.service or one.facts.service == selection.service]
     own = [one for one in deployments if selection.spans(one.facts)]
+    told = [one for one in named if selection.spans(one) and aims_at(one, selection.environment)]
     outcomes = Counter(str(one.outcome) for one in ended)
     begin = min((one.opened for one in all_known), default=None)
     since = selection.since or (begin if begin and begin < selection.until else None)
@@ -221,7 +228,10 @@ def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0, ma
         lead_time=_lead_time(deployments, selection),
         rework=Ratio(sum(one.facts.kind == "fix" for one in own), len(own)),
         afterwards=_afterwards([one for one in own if one.facts.outcome == "deployed"]),
-        alerts=_alerts([one for one in named if selection.spans(one) and aims_at(one, selection.environment)]),
+        alerts=_alerts(told),
+        last=newest((str(one.outcome), one.ended) for one in ended),
+        last_alerts=newest((fact, one.ended) for one in told for fact in one.alerts),
+        open_since=min((one.opened for one in releases if selection.pending(one)), default=None),
         left_out=left,
     )
 

@@ -1,10 +1,11 @@
-"""Ratio and spread: the two forms of every figure; where there is nothing to divide or to order, the figure is None, not 0."""
+"""Ratio, spread and newest moment: the forms of every figure; where there is nothing to divide or to order, the figure is None, not 0."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 from typing import Self
 
@@ -50,3 +51,12 @@ class Spread:
             return cls(0, None, None)
         ordered = sorted(seconds)
         return cls(len(ordered), median(ordered), ordered[math.ceil(NINE_OF_TEN * len(ordered)) - 1])
+
+
+def newest(ended: Iterable[tuple[str, datetime | None]]) -> dict[str, datetime]:
+    """Choose the newest end of each name, in order of the names."""
+    found: dict[str, datetime] = {}
+    for name, at in ended:
+        if at is not None and (name not in found or at > found[name]):
+            found[name] = at
+    return dict(sorted(found.items()))

@@ -44,8 +44,11 @@ def test_each_service_has_its_own_series_and_what_has_no_value_has_none() -> Non
     assert found["shipway_rework_ratio", ODD, ""] == 1
     assert found["shipway_releases_open", "open", ""] == 1
     assert found["shipway_records_broken", "", ""] == 2
+    assert found["shipway_last_release_timestamp_seconds", "shop", "rolled_back"] == at(DAY + HOUR).timestamp()
+    assert found["shipway_last_alert_timestamp_seconds", "shop", "rolled_back"] > at(3 * DAY).timestamp()
+    assert found["shipway_open_since_timestamp_seconds", "open", ""] == at(DAY).timestamp()
     assert {name for name, service, _ in found if service == "open"} == {
-        "shipway_deployments", "shipway_deployments_per_day", "shipway_releases_open",
+        "shipway_deployments", "shipway_deployments_per_day", "shipway_releases_open", "shipway_open_since_timestamp_seconds",
         "shipway_span_begin_timestamp_seconds", "shipway_span_end_timestamp_seconds",
     }  # fmt: skip
 

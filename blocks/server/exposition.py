@@ -1,0 +1,91 @@
+"""The metrics that the server stack serves at `/metrics`, for Prometheus: a file that the keeper writes, and when it did its work.
+
+Who scrapes needs a token of its own, keys/metrics.token: with the API's password one could release.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from prometheus_client import generate_latest
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from blocks.server import keeper_watch, layout
+from blocks.server.guard import Application, Receive, Scope, Send
+
+PATH = "/metrics"
+KEEPER, COMPUTED = "shipway_keeper_timestamp_seconds", "shipway_metrics_timestamp_seconds"
+MOST_BYTES = 16_000_000
+TEXT = b"text/plain; version=0.0.4; charset=utf-8"
+WITHOUT_TOKEN = b"Send `Authorization: Bearer` with the token of keys/metrics.token in the home directory.\n"
+NOT_YET = b"The keeper has not written the metrics yet; it does so within a minute after the start. `shipway doctor` looks at the keeper.\n"
+
+
+def with_metrics(application: Application, *, home: Path) -> Application:
+    """Answer `GET /metrics` before an application.
+
+    Args:
+        application: What answers everything else.
+        home: The home directory.
+    """
+
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] != PATH:
+            await application(scope, receive, send)
+        else:
+            await _send(send, *await asyncio.to_thread(_answer, home, scope), is_head=scope["method"] == "HEAD")
+
+    return answered
+
+
+def _answer(home: Path, scope: Scope) -> tuple[int, bytes]:
+    if scope["method"] not in {"GET", "HEAD"}:
+        return 405, b"Use GET.\n"
+    given = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
+    if not given or not hmac.compare_digest(given[0], b"Bearer " + layout.metrics_token(home).encode()):
+        return 401, WITHOUT_TOKEN
+    try:
+        written = layout.metrics_file(home)
+        content, at = written.read_bytes(), written.stat().st_mtime
+    except OSError:
+        return 503, NOT_YET
+    return (200, content + _of_keeper(home, written=at)) if len(content) <= MOST_BYTES else (503, b"There are too many metrics.\n")
+
+
+async def _send(send: Send, status: int, body: bytes, *, is_head: bool) -> None:
+    headers = [(b"content-type", TEXT), (b"content-length", str(len(body)).encode())]
+    if status == 401:  # noqa: PLR2004 - an HTTP status
+        headers.append((b"www-authenticate", b"Bearer"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": b"" if is_head else body})
+
+
+def _of_keeper(home: Path, *, written: float) -> bytes:
+    """Give what may be alerted on if the keeper stands still: read at each scrape."""
+    worked = keeper_watch.noted_work(layout.key_file(home))
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Moments(worked, written))
+    return generate_latest(registry)
+
+
+class _Moments(Collector):
+    """The moments at which the keeper did its work, and at which the other metrics were written."""
+
+    def __init__(self, worked: float | None, written: float) -> None:
+        self._worked, self._written = worked, written
+
+    def collect(self) -> Iterator[Any]:
+        """Give both; none of the keeper if it never did its work."""
+        for name, what, at in (
+            (KEEPER, "When the keeper last did its work.", self._worked),
+            (COMPUTED, "When these metrics were computed.", self._written),
+        ):
+            if at is not None:
+                family = Metric(name, what, "gauge")
+                family.add_sample(name, {}, at)
+                yield family
