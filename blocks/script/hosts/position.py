@@ -1,0 +1,109 @@
+"""Rules of what hosts answer: where it puts the environment, and which hosts a script of ours acted on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+from blocks.platform import Position
+from blocks.script.hosts.shares import share_of
+from blocks.script.words import Known, Running, position_of
+
+
+class Answer(NamedTuple):
+    """What one host answered.
+
+    Fields:
+        host: Its name.
+        running: What its `status` printed; None if that is not known.
+        fault: Why it is not known.
+        touched: Whether a script ran there for the canary, and was not rolled back.
+    """
+
+    host: str
+    running: Running | None
+    fault: str = ""
+    touched: bool = False
+
+
+def having(known: Known, answers: Sequence[Answer]) -> tuple[str, ...]:
+    """List the hosts that run the canary; one of which it is not known does if a script acted there for it."""
+    canary = known["canary"]
+    return tuple(one.host for one in answers if canary is not None and _has(canary, one))
+
+
+def to_restore(known: Known, answers: Sequence[Answer]) -> tuple[str, ...]:
+    """List the hosts that a rollback acts on: those that a script touched, whatever they answer, and those that run the canary."""
+    runs = having(known, answers)
+    return tuple(one.host for one in answers if one.touched or one.host in runs)
+
+
+def unknown(answers: Sequence[Answer]) -> tuple[str, ...]:
+    """List the hosts of which it is not known what they run."""
+    return tuple(one.host for one in answers if one.running is None)
+
+
+def position_of_hosts(
+    known: Known, answers: Sequence[Answer], well: Collection[tuple[str, str]] = (), *, owner: str | None, generation: int
+) -> Position:
+    """Say where an environment stands by what its hosts answer, and by what was noted where they cannot say it.
+
+    Args:
+        known: What was noted for all of them.
+        answers: One of each host, in the list's order.
+        well: Each host with the version that its `verify` found well.
+        owner: Who holds the lease.
+        generation: The newest one.
+
+    Returns:
+        The position. A version is ready if every host that runs it is well and, of the baseline, if every host that does not run the
+        canary runs it. What is not known, or not as it was noted, is in `trouble`, with the hosts' names.
+    """
+    canary = known["canary"]
+    baseline = known["baseline"] or (_most_common(answers) if canary is None else None)
+    runs = having(known, answers)
+    position = Position(
+        baseline=baseline,
+        canary=canary,
+        percent=share_of(len(runs), len(answers)),
+        ready={},
+        previous=known["previous"],
+        owner=owner,
+        generation=generation,
+    )
+    others = [one.host for one in answers if one.host not in runs]
+    for version, wanted in ((baseline, others), (canary, runs)):
+        if version is not None:
+            position["ready"][version] = bool(wanted) and all((host, version) in well for host in wanted)
+    if trouble := _trouble({**known, "baseline": baseline}, answers, is_noted=known["baseline"] is not None):
+        position["trouble"] = trouble
+    return position
+
+
+def _has(canary: str, answer: Answer) -> bool:
+    return answer.touched if answer.running is None else answer.running.serves == canary
+
+
+def _most_common(answers: Sequence[Answer]) -> str | None:
+    """Give the version that most hosts run, the first one of several, if nothing was ever noted."""
+    found = Counter(one.running.serves for one in answers if one.running is not None and one.running.serves is not None)
+    return found.most_common(1)[0][0] if found else None
+
+
+def _trouble(known: Known, answers: Sequence[Answer], *, is_noted: bool) -> str:
+    """Say what is not known, or not as it was noted; hosts with the same trouble are named together."""
+    found: dict[str, list[str]] = {}
+    for one in answers:
+        if why := _trouble_of(known, one, is_noted=is_noted):
+            found.setdefault(why, []).append(one.host)
+    return ". ".join(f"{', '.join(hosts)}: {why}" for why, hosts in found.items())
+
+
+def _trouble_of(known: Known, answer: Answer, *, is_noted: bool) -> str:
+    if answer.running is None:
+        return f"what runs there is not known: {answer.fault}"
+    if not is_noted and known["canary"] is None and answer.running.serves != known["baseline"]:
+        return f"`status` prints `{answer.running.serves or '-'}`, but other hosts run {known['baseline']}. Let all run one version first"
+    mine = Known(**{**known, "touched": answer.touched})
+    return position_of(mine, answer.running, splits=False, owner=None, generation=0).get("trouble", "")
