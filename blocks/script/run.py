@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import math
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -19,11 +17,12 @@ from blocks import processes
 from blocks.errors import Temporary
 from blocks.outside_text import OutsideText
 from blocks.runner import Runner
+from blocks.script import alive
+from blocks.script.alive import MARK
 from blocks.script.output import Reader, Shown, tail
 from blocks.script.state import Run, act_of, locked, run_folder
-from blocks.script.wrapper import LOG, PROCESS, RESULT, SCRIPT, STOP
+from blocks.script.wrapper import LOG, PROCESS, RESULT, STOP
 
-MARK = "SHIPWAY_SCRIPT"
 PROJECT = str(Path(__file__).parents[2])
 LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from blocks.script.wrapper import main; main()"
 START_SECONDS = 30.0
@@ -118,18 +117,7 @@ def begin(folder: Path, run: Run, command: Command, *, lock: int, stop_seconds: 
 
 def is_under_way(folder: Path, run: Run) -> bool:
     """Say whether a run has begun and has not ended; one that is just being started holds the lock, which the caller has had since."""
-    place = run_folder(folder, run)
-    if not (place / PROCESS).exists() or (place / RESULT).exists():
-        return False
-    if processes.recorded(place / PROCESS) is not None:
-        return True
-    return not (place / RESULT).exists() and _outlives_its_wrapper(place, run)
-
-
-def _outlives_its_wrapper(place: Path, run: Run) -> bool:
-    if (place / SCRIPT).exists():
-        return processes.recorded(place / SCRIPT) is not None
-    return any([True for _ in processes.marked(f"{MARK}={run['mark']}")])  # noqa: C419 - to its end, so that each handle is closed
+    return alive.is_under_way(run_folder(folder, run), run["mark"])
 
 
 def ended(folder: Path, run: Run) -> Ended:
@@ -183,16 +171,4 @@ def in_words(run: Run, *, now: float) -> str:
 
 
 def _end_if_late(folder: Path, run: Run, stop_seconds: float) -> None:
-    """End what a killed wrapper left, at the time limit or once that is asked for; a wrapper that lives does that itself."""
-    place = run_folder(folder, run)
-    late = time.time() - min(run["began"] + run["limit_seconds"], _asked_to_end_at(place))
-    if late > 0 and processes.recorded(place / PROCESS) is None:
-        number = signal.SIGTERM if late < stop_seconds else signal.SIGKILL
-        script = processes.recorded(place / SCRIPT)
-        processes.signal_all(script or 0, f"{MARK}={run['mark']}", number)
-
-
-def _asked_to_end_at(place: Path) -> float:
-    with suppress(OSError):
-        return (place / STOP).stat().st_mtime
-    return math.inf
+    alive.end_if_late(run_folder(folder, run), run["mark"], deadline=run["began"] + run["limit_seconds"], stop_seconds=stop_seconds)

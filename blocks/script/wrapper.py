@@ -17,7 +17,7 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from blocks import processes
 
@@ -31,6 +31,14 @@ TICK_SECONDS, ROUND_SECONDS = 0.5, 0.05
 KILL_ROUNDS = 40
 NAMES_SHOWN = 5
 UMASK = 0o022
+
+
+class Keeps(Protocol):
+    """What a program's output is given to."""
+
+    def add(self, piece: bytes) -> None:
+        """Take a piece."""
+        ...
 
 
 class Output:
@@ -64,17 +72,28 @@ def main() -> None:
     order = json.loads(sys.stdin.buffer.read())  # half an order is none: its starter has died
     if os.fork():
         os._exit(0)
+    wrap(folder, lock, order)
+
+
+def wrap(folder: Path, lock: int, order: dict[str, Any]) -> None:
+    """Run the script of an order to its end, in a process that its starter has forked for it.
+
+    Args:
+        folder: The run's folder.
+        lock: Descriptor of the lock, held until this process is written down.
+        order: What to run, and its limits.
+    """
     os.setsid()
     os.umask(UMASK)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    adopt_orphans()
     output = Output(folder)
     processes.record(folder / PROCESS, os.getpid())
     os.close(lock)
     began = time.monotonic()
     ours, theirs = os.pipe()
     try:
-        child = _start(order, theirs)
+        child = start(order, theirs, theirs)
     except OSError as error:
         _write(
             folder / RESULT, {"exit_code": None, "not_run": error.strerror or str(error), "timed_out": False, "seconds": 0.0, "left": []}
@@ -85,9 +104,9 @@ def main() -> None:
     with suppress(OSError):  # as on a full disk: it runs, and is followed here
         processes.record(folder / SCRIPT, child.pid)
     limits = {name: order[name] for name in ("limit_seconds", "stop_seconds")}
-    exit_code, ended_by = _follow(child, ours, output, stop=folder / STOP, **limits)
+    exit_code, ended_by = follow(child, ours, output, stop=folder / STOP, **limits)
     if exit_code != 0:  # what a script that failed has left is not the service: nothing of it may run beside a rollback
-        _end_tree(ours, output, stop_seconds=order["stop_seconds"])
+        end_tree(ours, output, stop_seconds=order["stop_seconds"])
     left = [_name(pid) for pid in _descendants()]
     result = {
         "exit_code": exit_code,
@@ -101,21 +120,27 @@ def main() -> None:
     _drain(ours)
 
 
-def _start(order: dict[str, Any], output: int) -> subprocess.Popen[bytes]:
+def adopt_orphans() -> None:
+    """Become the parent of what the processes below leave, so that all of them are found."""
+    ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def start(order: dict[str, Any], output: int, errors: int) -> subprocess.Popen[bytes]:
+    """Start the program of an order, in a session of its own and with an empty input."""
     return subprocess.Popen(
         order["command"],
         cwd=order["folder"],
         env=order["environment"],
         stdin=subprocess.DEVNULL,
         stdout=output,
-        stderr=output,
+        stderr=errors,
         start_new_session=True,
         **order["user"],
     )
 
 
-def _follow(
-    child: subprocess.Popen[bytes], ours: int, output: Output, *, stop: Path, limit_seconds: float, stop_seconds: float
+def follow(
+    child: subprocess.Popen[bytes], ours: int, output: Keeps, *, stop: Path, limit_seconds: float, stop_seconds: float
 ) -> tuple[int | None, str]:
     """Keep the output until the script has ended, which it does at its time limit, and once that is asked for; gives what ended it."""
     deadline = time.monotonic() + limit_seconds
@@ -132,7 +157,7 @@ def _follow(
             _reap(besides=child.pid)
             is_late = time.monotonic() > deadline
             if is_late or stop.exists():
-                _end_tree(ours, output, stop_seconds=stop_seconds)
+                end_tree(ours, output, stop_seconds=stop_seconds)
                 with suppress(subprocess.TimeoutExpired):  # one that may not be signalled, as of sudo, is named in what is left
                     child.wait(stop_seconds)
                 return None, "time limit" if is_late else "rollback"
@@ -145,7 +170,7 @@ def _ready(selector: selectors.BaseSelector, handle: int, *, timeout: float) -> 
     return any(key.fd == handle for key, _ in selector.select(timeout))
 
 
-def _take(ours: int, output: Output) -> bool:
+def _take(ours: int, output: Keeps) -> bool:
     """Take a piece of the output, if there is one; False at its end."""
     try:
         piece = os.read(ours, PIECE_BYTES)
@@ -155,7 +180,7 @@ def _take(ours: int, output: Output) -> bool:
     return bool(piece)
 
 
-def _take_all(ours: int, output: Output) -> None:
+def _take_all(ours: int, output: Keeps) -> None:
     """Take what was written so far; what the script leaves running may write on."""
     with suppress(BlockingIOError):
         for _ in range(MOST_BYTES // PIECE_BYTES):
@@ -164,7 +189,7 @@ def _take_all(ours: int, output: Output) -> None:
             output.add(piece)
 
 
-def _end_tree(ours: int, output: Output, *, stop_seconds: float) -> None:
+def end_tree(ours: int, output: Keeps, *, stop_seconds: float) -> None:
     """End everything that the script started: SIGTERM, then SIGKILL, until nothing is left, or what is left cannot be ended."""
     deadline = time.monotonic() + stop_seconds
     _signal(signal.SIGTERM)

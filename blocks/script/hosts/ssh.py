@@ -1,0 +1,148 @@
+"""SSH: hosts reached by asyncssh, whose keys are known before; nothing of the worker's own `~/.ssh` is read, and nothing is forwarded."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from blocks.errors import BadInput, Permanent, Unreachable
+from blocks.outside_text import error_text
+from blocks.script.hosts.names import SSH_PORT, HostName, read_name
+from blocks.script.hosts.orders import Ran
+
+if TYPE_CHECKING:
+    import asyncssh
+
+CONNECT_SECONDS, LOGIN_SECONDS = 15.0, 20.0
+KEEPALIVE_SECONDS, KEEPALIVES = 15.0, 3
+MOST_BYTES, PIECE_BYTES = 4_000_000, 65_536
+
+
+@dataclass(frozen=True)
+class Access:
+    """How hosts are reached.
+
+    Fields:
+        known_hosts: Lines as in known_hosts(5): the keys of all hosts and jump hosts.
+        key, passphrase: The private key, as ssh-keygen writes it, and what opens it, "" if nothing must.
+        user: Who logs in where a name says no one.
+        jump_hosts: The hosts that lead there, in order.
+    """
+
+    known_hosts: str
+    key: str
+    passphrase: str
+    user: str
+    jump_hosts: Sequence[str] = ()
+
+
+class SshHost:
+    """One host over an open connection.
+
+    Args:
+        name: As the block has it.
+        connection: The connection.
+    """
+
+    def __init__(self, name: str, connection: asyncssh.SSHClientConnection) -> None:
+        """Keep both."""
+        self.name, self.connection = name, connection
+
+    async def run(self, command: str, given: bytes, *, timeout_seconds: float) -> Ran:
+        """Run a command; see `blocks.script.hosts.orders.Connection`."""
+        import asyncssh  # noqa: PLC0415 - costs a second, which only who reaches hosts pays
+
+        try:
+            async with asyncio.timeout(timeout_seconds), self.connection.create_process(command, encoding=None) as process:
+                process.stdin.write(given)
+                process.stdin.write_eof()
+                output, errors = await asyncio.gather(_end_of(process.stdout), _end_of(process.stderr))
+                await process.wait_closed()
+                return Ran(process.exit_status, output, errors)
+        except TimeoutError:
+            raise Unreachable(f"{self.name} did not answer within {timeout_seconds:g} s") from None
+        except (OSError, asyncssh.Error) as error:
+            raise Unreachable(f"{self.name}: the connection broke: {error_text(error)}") from None
+
+
+@asynccontextmanager
+async def connected(name: str, access: Access) -> AsyncIterator[SshHost]:
+    """Connect to a host, over its jump hosts.
+
+    Raises:
+        Unreachable: It does not answer.
+        BadInput: Its key is not the known one, or the block's key cannot be read.
+        Permanent: It refuses the account.
+    """
+    async with AsyncExitStack() as stack:
+        tunnel: asyncssh.SSHClientConnection | None = None
+        for one in (*access.jump_hosts, name):
+            tunnel = await stack.enter_async_context(await _connect(one, access, tunnel))
+            stack.push_async_callback(_closed, tunnel)
+        assert tunnel is not None  # noqa: S101 - the list has the host itself
+        yield SshHost(name, tunnel)
+
+
+async def _connect(name: str, access: Access, tunnel: asyncssh.SSHClientConnection | None) -> asyncssh.SSHClientConnection:
+    import asyncssh  # noqa: PLC0415 - as above
+
+    where = read_name(name)
+    options = await asyncio.to_thread(_options, access)
+    try:
+        return await asyncssh.connect(where.host, where.port, username=where.user or access.user, tunnel=tunnel, **options)
+    except asyncssh.HostKeyNotVerifiable as error:
+        raise _wrong_key(name, where, str(error)) from None
+    except asyncssh.PermissionDenied:
+        raise Permanent(f"{name} refuses {where.user or access.user} with the block's key. Add it to authorized_keys there") from None
+    except (TimeoutError, OSError, asyncssh.Error) as error:
+        raise Unreachable(f"{name} does not answer: {error_text(error)}", delay_seconds=5) from None
+
+
+def _wrong_key(name: str, where: HostName, why: str) -> BadInput:
+    entry = where.host if where.port == SSH_PORT else f"[{where.host}]:{where.port}"
+    fix = f"Find out why, and only then put its present key into the line of {entry}"
+    return BadInput(f"{name} does not show the key that is known of it: {why}", field="known_hosts", fix=fix)
+
+
+def _options(access: Access) -> dict[str, Any]:
+    """Give what each connection is made with: all that asyncssh would find on this machine by itself is shut out."""
+    import asyncssh  # noqa: PLC0415 - as above
+
+    try:
+        known = asyncssh.import_known_hosts(access.known_hosts)
+    except ValueError as error:
+        raise BadInput(str(error), field="known_hosts", fix="Write lines as `ssh-keyscan` prints them, once you compared them") from None
+    try:
+        key = asyncssh.import_private_key(access.key, access.passphrase or None)
+    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+        raise BadInput(f"it cannot be read: {error}", field="key", fix="Give a private key as ssh-keygen writes it") from None
+
+    def match(host: str, _address: str, port: int | None) -> Any:
+        return known.match(host, "", port)  # by its name alone: another host's address proves nothing of this one
+
+    return {
+        "config": None, "known_hosts": match, "client_keys": [key], "preferred_auth": ["publickey"], "agent_path": None,
+        "password_auth": False, "kbdint_auth": False, "host_based_auth": False, "gss_host": None, "gss_auth": False, "gss_kex": False,
+        "x509_trusted_certs": None, "disable_trivial_auth": True, "agent_forwarding": False, "x11_forwarding": False, "request_pty": False,
+        "send_env": None, "proxy_command": None, "canonicalize_hostname": False, "connect_timeout": CONNECT_SECONDS,
+        "login_timeout": LOGIN_SECONDS, "keepalive_interval": KEEPALIVE_SECONDS, "keepalive_count_max": KEEPALIVES,
+    }  # fmt: skip
+
+
+async def _end_of(stream: asyncssh.SSHReader[bytes]) -> bytes:
+    """Read to the end, and keep the last of it."""
+    kept = bytearray()
+    while piece := await stream.read(PIECE_BYTES):
+        kept += piece
+        del kept[:-MOST_BYTES]
+    return bytes(kept)
+
+
+async def _closed(connection: asyncssh.SSHClientConnection) -> None:
+    connection.close()
+    with contextlib.suppress(Exception, TimeoutError):
+        await asyncio.wait_for(connection.wait_closed(), KEEPALIVE_SECONDS)

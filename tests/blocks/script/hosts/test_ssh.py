@@ -1,0 +1,119 @@
+"""Hosts by SSH, over a real sshd of this machine: orders, keys of hosts, and jump hosts."""
+
+from __future__ import annotations
+
+import getpass
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from blocks.errors import BadInput, Permanent, ShipwayError, Unreachable
+from blocks.script.hosts.on_host import decoded
+from blocks.script.hosts.orders import ask
+from blocks.script.hosts.ssh import Access, connected
+from tests.blocks.script.hosts.test_on_host import order
+
+SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(SSHD is None, reason="this machine has no sshd")]
+
+
+class Place(NamedTuple):
+    """A running sshd: how it is reached, and the key that it would show if another one took its place."""
+
+    name: str
+    access: Access
+    other_key: str
+
+
+def free_port() -> int:
+    """Find a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def make_key(path: Path, *more: str) -> str:
+    """Make a key; gives its public part."""
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", *more, "-f", path], check=True)
+    return path.with_suffix(".pub").read_text().strip()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """Run one sshd for this file, on loopback, as this user."""
+    folder = tmp_path_factory.mktemp("sshd")
+    host_key, own_key, other_key = (make_key(folder / name) for name in ("host", "own", "other"))
+    (folder / "authorized").write_text(f"{own_key}\n")
+    port = free_port()
+    settings = ["ListenAddress 127.0.0.1", f"Port {port}", f"HostKey {folder / 'host'}", f"AuthorizedKeysFile {folder / 'authorized'}",
+                "StrictModes no", "UsePAM no", "PidFile none", "PermitRootLogin prohibit-password",
+                "PasswordAuthentication no"]  # fmt: skip
+    (folder / "config").write_text("\n".join(settings) + "\n")
+    with (folder / "log").open("wb") as log:
+        Path("/run/sshd").mkdir(exist_ok=True)
+        sshd = subprocess.Popen([str(SSHD), "-D", "-e", "-f", folder / "config"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        try:
+            while True:
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                assert sshd.poll() is None, (folder / "log").read_text()
+                time.sleep(0.02)
+            access = Access(f"[127.0.0.1]:{port} {host_key}\n", (folder / "own").read_text(), "", getpass.getuser())
+            yield Place(f"127.0.0.1:{port}", access, other_key)
+        finally:
+            sshd.terminate()
+            sshd.wait(10)
+
+
+async def status(name: str, access: Access) -> bytes:
+    """Read what a host prints."""
+    async with connected(name, access) as host:
+        found = await ask(host, order("read", command=["echo", "1.0"]), timeout_seconds=30)
+    return decoded(found["output"])
+
+
+async def test_an_order_is_done_on_a_host(place: Place) -> None:
+    """And over a jump host, which is checked the same way."""
+    assert await status(place.name, place.access) == b"1.0\n"
+    assert await status(place.name, replace(place.access, jump_hosts=[place.name])) == b"1.0\n"
+
+
+@pytest.mark.parametrize("known", ["changed", "unknown", "of its address alone", "revoked"])
+async def test_a_host_whose_key_is_not_the_known_one_is_refused(place: Place, known: str) -> None:
+    """It is never trusted on first use, and a key that changed is not learnt."""
+    name, _, right = place.access.known_hosts.strip().partition(" ")
+    port = place.name.rpartition(":")[2]
+    lines = {
+        "changed": f"{name} {place.other_key}",
+        "unknown": f"elsewhere {right}",
+        "of its address alone": f"[127.0.0.1]:{port} {right}",
+        "revoked": f"{name} {right}\n@revoked {name} {right}",
+    }
+    reached = f"localhost:{port}" if known == "of its address alone" else place.name
+    with pytest.raises(BadInput, match=r"known_hosts: .* does not show the key that is known of it"):
+        await status(reached, replace(place.access, known_hosts=lines[known]))
+    with pytest.raises(BadInput, match="known_hosts"):
+        await status(reached, replace(place.access, known_hosts=lines[known], jump_hosts=[reached]))
+
+
+async def test_what_cannot_be_reached_or_used_says_which(place: Place, tmp_path: Path) -> None:
+    """A port that is closed, an account that refuses the key, a key that cannot be read."""
+    make_key(tmp_path / "stranger")
+    stranger = replace(place.access, key=(tmp_path / "stranger").read_text())
+    cases: list[tuple[str, Access, type[ShipwayError], str]] = [
+        (f"127.0.0.1:{free_port()}", place.access, Unreachable, "does not answer"),
+        (place.name, stranger, Permanent, "refuses"),
+        (place.name, replace(place.access, key="nonsense"), BadInput, "^key: "),
+    ]
+    for name, access, kind, says in cases:
+        with pytest.raises(kind, match=says) as caught:
+            await status(name, access)
+        assert type(caught.value) is kind
