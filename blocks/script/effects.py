@@ -20,7 +20,7 @@ from blocks.script import run as runs
 from blocks.script import state
 from blocks.script.output import Shown
 from blocks.script.reading import Observed
-from blocks.script.run import TEMPFAIL, Ended
+from blocks.script.run import TEMPFAIL, Command, Ended
 from blocks.script.state import Notes, Run, act_of, run_folder
 from blocks.script.words import OWED, Act, Effect, fault_of
 from blocks.script.wrapper import LOG
@@ -49,11 +49,11 @@ class Environment(Observed):
         notes = await self.expect(lease)
         if (run := notes["run"]) is None:
             return notes, None
-        if await asyncio.to_thread(self.is_under_way, run):
+        if await self.is_under_way(run, lease):
             shown = self._shown(run, lease)
             ends = notes.get("rollback", False) and not run.get("rolls_back", False)
             shown.say(f"run {run['id']} is under way; it is {'ended, as a rollback took over' if ends else 'followed to its end'}")
-            await (runs.end if ends else runs.follow)(self.folder, run, shown, stop_seconds=self.stop_seconds)
+            await (self.end if ends else self.follow)(run, lease, shown)
             notes = await self.expect(lease)
         return notes, await asyncio.to_thread(runs.ended, self.folder, run)
 
@@ -137,7 +137,7 @@ class Environment(Observed):
     def _is_let_by_people(self, notes: Notes, act: Act, run: Run) -> bool:
         """Say whether people let a script that failed be run once more; a rollback asks no one."""
         failed = run.get("failed_before", 0) + 1
-        return act.is_forward and not notes.get("rollback", False) and failed <= self.again.by_people.get(str(act), 0)
+        return act.is_forward and not notes.get("rollback", False) and failed <= self.again.by_people.get(self.named(act)[0], 0)
 
     async def _judge(self, notes: Notes, act: Act, run: Run, ended: Ended) -> None:
         """Raise what a run's ending means; one that exited with 0, or is gone without an exit code, is decided by what there is."""
@@ -145,7 +145,7 @@ class Environment(Observed):
             fix = "Look at its first line (`#!`), its rights, and its user's"
             raise BadInput(f"`{self.commands[act.effect][0]}` cannot be run: {ended.not_run}", field=f"scripts.{act.effect}[0]", fix=fix)
         if ended.asks_again:
-            raise Temporary(f"{act} of {self.service} asks for another try (exit code {TEMPFAIL}){await self._last_lines(run)}")
+            raise Temporary(f"{act} of {self.whose} asks for another try (exit code {TEMPFAIL}){await self._last_lines(run)}")
         if ended.timed_out or (ended.is_known and ended.exit_code != 0):
             raise await self._failed(notes, act, run, ended.in_words())
 
@@ -153,11 +153,12 @@ class Environment(Observed):
         lines = await asyncio.to_thread(runs.evidence, self.folder, run)
         kept = f"output: {run_folder(self.folder, run)}"
         by = f" (the rollback goes by {self.kept}; remove it if the block as it is now must count)" if self.kept else ""
-        message, evidence = f"{act} of {self.service}: its script {why}{by}{last_lines(lines)}", (why, kept, *lines)
+        message, evidence = f"{act} of {self.whose}: its script {why}{by}{last_lines(lines)}", (why, kept, *lines)
         if notes.get("rollback", False) or not act.is_forward:
             return RolloutFailed(message, evidence=evidence)
         runs_so_far = run.get("failed_before", 0) + 1
-        return ScriptFailed(message, evidence=evidence, act=str(act), step=act.step, runs=runs_so_far, lines=tuple(lines))
+        name, step = self.named(act)
+        return ScriptFailed(message, evidence=evidence, act=name, step=step, runs=runs_so_far, lines=tuple(lines))
 
     async def _last_lines(self, run: Run) -> str:
         return last_lines(await asyncio.to_thread(runs.evidence, self.folder, run))
@@ -167,8 +168,8 @@ class Environment(Observed):
         command = await asyncio.to_thread(self._command, act.effect, act.values(self.service), is_renewed=again.is_renewed)
 
         def begin() -> Run | None:
-            with state.locked(self.folder) as lock:
-                notes = state.load(self.folder, service=self.service)
+            with self.locked() as lock:
+                notes = self.load()
                 check_lease(cast("Any", notes), lease)
                 if notes["run"] != after:
                     return None
@@ -178,17 +179,18 @@ class Environment(Observed):
                 notes["promotes"] = notes.get("promotes", False) or act.effect == "promote"
                 state.save(self.folder, notes)
                 state.forget_old_runs(self.folder)
-                runs.begin(self.folder, run, command, lock=lock, stop_seconds=self.stop_seconds)
+                self.begin(run, command, lock=lock)
                 return run
 
         run = await asyncio.to_thread(begin)
         if run is None:
             return ""
+        await self.send(run, lease, command)
         shown = self._shown(run, lease)
         how = f" once more, as it failed {again.failed_before}x" if again.failed_before else ""
         how += f", with the secrets that the block has now instead of those in {self.kept}" if again.is_renewed else ""
         shown.say(f"begins as run {run['id']}{how}, for {limit_seconds:g} s at most")
-        await runs.follow(self.folder, run, shown, stop_seconds=self.stop_seconds)
+        await self.follow(run, lease, shown)
         ended = await asyncio.to_thread(runs.ended, self.folder, run)
         shown.say(ended.in_words() + (f"; it left running: {', '.join(ended.left)}" if ended.left else ""))
         return run["id"]
@@ -207,13 +209,36 @@ class Environment(Observed):
             rolls_back=notes.get("rollback", False),
         )
 
-    def is_under_way(self, run: Run) -> bool:
-        """Say whether a run has begun, and has not ended."""
-        with state.locked(self.folder):
-            return runs.is_under_way(self.folder, run)
+    async def is_under_way(self, run: Run, lease: Lease | None = None) -> bool:  # noqa: ARG002 - a host is asked under it
+        """Say whether a run has begun, and has not ended; None for the lease if that is only looked at."""
+
+        def look() -> bool:
+            with self.locked():
+                return runs.is_under_way(self.folder, run)
+
+        return await asyncio.to_thread(look)
+
+    def begin(self, run: Run, command: Command, *, lock: int) -> None:
+        """Begin a run, under the lock under which it was noted."""
+        runs.begin(self.folder, run, command, lock=lock, stop_seconds=self.stop_seconds)
+
+    async def send(self, run: Run, lease: Lease, command: Command) -> None:
+        """Begin a run that was noted and is begun elsewhere: not here."""
+
+    async def follow(self, run: Run, lease: Lease, shown: Shown) -> None:  # noqa: ARG002 - as above
+        """Follow a run to its end."""
+        await runs.follow(self.folder, run, shown, stop_seconds=self.stop_seconds)
+
+    async def end(self, run: Run, lease: Lease, shown: Shown) -> None:  # noqa: ARG002 - as above
+        """End a run with all that it started."""
+        await runs.end(self.folder, run, shown, stop_seconds=self.stop_seconds)
+
+    def named(self, act: Act) -> tuple[str, str]:
+        """Name an effect for people, and as part of a key."""
+        return str(act), act.step
 
     def _shown(self, run: Run, lease: Lease) -> Shown:
-        return Shown(lease["owner"], str(act_of(run)), kept=run_folder(self.folder, run))
+        return Shown(lease["owner"], self.named(act_of(run))[0], kept=run_folder(self.folder, run))
 
 
 def _is_by(run: Run | None, act: Act, lease: Lease) -> bool:

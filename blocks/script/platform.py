@@ -238,7 +238,7 @@ class ScriptPlatform(Block):
         environment = self._environment()
         position, notes = await asyncio.gather(environment.position(observes=True), environment.notes())
         run = notes["run"]
-        is_under_way = run is not None and await asyncio.to_thread(environment.is_under_way, run)
+        is_under_way = run is not None and await environment.is_under_way(run)
         return [*progress_lines(self.service, position), *([runs.in_words(run, now=time.time())] if run and is_under_way else [])]
 
     async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:  # noqa: ARG002 - as the protocol has it

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -61,17 +62,30 @@ class Observed:
         """Whether shares are shifted, so that a canary stands beside the baseline."""
         return bool(self.commands.get("shift"))
 
+    @property
+    def whose(self) -> str:
+        """Name it for people."""
+        return self.service
+
+    def locked(self) -> AbstractContextManager[int]:
+        """Hold its lock, see `blocks.script.state.locked`."""
+        return state.locked(self.folder)
+
+    def load(self) -> Notes:
+        """Read what is noted, without leaving this thread."""
+        return state.load(self.folder, service=self.service)
+
     async def notes(self) -> Notes:
         """Read what is noted."""
-        return await asyncio.to_thread(state.load, self.folder, service=self.service)
+        return await asyncio.to_thread(self.load)
 
     async def own(self, owner: str, *, takeover: bool) -> Lease:
         """Acquire the lease."""
 
         def acquire() -> Lease:
             state.make(self.folder)
-            with state.locked(self.folder):
-                notes = state.load(self.folder, service=self.service)
+            with self.locked():
+                notes = self.load()
                 check_free(cast("Any", notes), owner, takeover=takeover)
                 notes["owner"], notes["generation"], notes["rollback"] = owner, notes["generation"] + 1, takeover
                 state.save(self.folder, notes)
@@ -83,8 +97,8 @@ class Observed:
         """Release the lease, if it is still this one."""
 
         def release() -> None:
-            with state.locked(self.folder):
-                notes = state.load(self.folder, service=self.service)
+            with self.locked():
+                notes = self.load()
                 if (notes["owner"], notes["generation"]) == (lease["owner"], lease["generation"]):
                     notes["owner"] = None
                     state.save(self.folder, notes)
@@ -96,8 +110,8 @@ class Observed:
         """Change what is noted, under the lease; what a script did before has then been seen to."""
 
         def change() -> None:
-            with state.locked(self.folder):
-                notes = state.load(self.folder, service=self.service)
+            with self.locked():
+                notes = self.load()
                 check_lease(cast("Any", notes), lease)
                 state.save(self.folder, cast("Notes", {**notes, **what}))
 
@@ -154,7 +168,7 @@ class Observed:
         found = await self._read(name, values)
         if found.exit_code == 0:
             return found
-        message = f"`{name}` of {self.service}: {found.fault}{last_lines(found.tail.splitlines())}"
+        message = f"`{name}` of {self.whose}: {found.fault}{last_lines(found.tail.splitlines())}"
         if found.exit_code in {TEMPFAIL, None}:
             raise Temporary(message)
         raise Permanent(message)

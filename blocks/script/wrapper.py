@@ -95,7 +95,7 @@ def wrap(folder: Path, lock: int, order: dict[str, Any]) -> None:
     try:
         child = start(order, theirs, theirs)
     except OSError as error:
-        _write(
+        write_result(
             folder / RESULT, {"exit_code": None, "not_run": error.strerror or str(error), "timed_out": False, "seconds": 0.0, "left": []}
         )
         return
@@ -116,7 +116,7 @@ def wrap(folder: Path, lock: int, order: dict[str, Any]) -> None:
         "seconds": time.monotonic() - began,
         "left": left[:NAMES_SHOWN],
     }
-    _write(folder / RESULT, result)
+    write_result(folder / RESULT, result)
     _drain(ours)
 
 
@@ -242,7 +242,8 @@ def _name(pid: int) -> str:
     return str(pid)
 
 
-def _write(path: Path, result: dict[str, Any]) -> None:
+def write_result(path: Path, result: dict[str, Any]) -> None:
+    """Write down how a run ended, in one step."""
     draft = path.with_suffix(".new")
     with draft.open("w", encoding="utf-8") as file:
         json.dump(result, file)

@@ -95,15 +95,15 @@ def begin(order: Order) -> Reply:
 def follow(order: Order) -> Reply:
     """Say how a run stands and what it printed since, as soon as there is something to say; with `stop`, let it be ended.
 
-    A number that was never used is used up by this, so that an order to begin it that is late begins nothing.
+    A number that was never used is used up by this, under a lease, so that an order to begin it that is late begins nothing.
     """
     place = _place(order)
     run, deadline, delay = _run(place, order), time.monotonic() + order["wait_seconds"], FIRST_LOOK_SECONDS
     with locked(place):
         if order.get("lease") is not None:
             expect_newest(place, order)
-        if int(order["run"]) > max(_numbers(place), default=0):
-            run.mkdir(mode=0o700)
+            if int(order["run"]) > max(_numbers(place), default=0):
+                run.mkdir(mode=0o700)
     if order.get("stop"):
         with contextlib.suppress(OSError):
             (run / wrapper.STOP).touch()

@@ -6,7 +6,9 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from blocks.platform import Position
+from blocks.platform import Endpoints, Position
+from blocks.processes import fill
+from blocks.script.hosts.names import read_name
 from blocks.script.hosts.shares import share_of
 from blocks.script.words import Known, Running, position_of
 
@@ -79,6 +81,32 @@ def position_of_hosts(
     if trouble := _trouble({**known, "baseline": baseline}, answers, is_noted=known["baseline"] is not None):
         position["trouble"] = trouble
     return position
+
+
+def trouble_of_others(known: Known, answers: Sequence[Answer]) -> str:
+    """Say what is wrong on hosts where no script acted for the canary; where one did and failed, it is for who may run it again."""
+    others = [one for one in answers if not one.touched]
+    return _trouble(known, others, is_noted=known["baseline"] is not None)
+
+
+def addresses(position: Position, answers: Sequence[Answer], *, public: str, of_host: str) -> Endpoints:
+    """Say where each version is reached: on the first host that runs it, or where users reach the service, if it runs alone.
+
+    Args:
+        position: Where the environment stands.
+        answers: What its hosts answered.
+        public: Where users reach the service.
+        of_host: Where it is reached on one host, with `{host}` in it; "" if that is not known.
+    """
+    found = Endpoints(public=public)
+    for answer in answers:
+        version = answer.running.serves if answer.running is not None else None
+        url = fill(of_host, {"host": read_name(answer.host).host}) if of_host else public
+        if version is not None and version == position["canary"]:
+            found.setdefault("canary", url)
+        elif version is not None and version == position["baseline"]:
+            found.setdefault("baseline", url)
+    return found if of_host or not {"baseline", "canary"} <= set(found) else Endpoints(public=public)
 
 
 def _has(canary: str, answer: Answer) -> bool:

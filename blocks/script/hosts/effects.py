@@ -1,0 +1,177 @@
+"""One host of an environment: the rules of this machine's scripts, whose runs and readings are asked of the host."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from blocks.commands import Ended as Reading
+from blocks.errors import BadInput, Temporary, Unreachable
+from blocks.outside_text import said
+from blocks.platform import Lease
+from blocks.script import state
+from blocks.script.effects import Environment
+from blocks.script.hosts.mirror import Mirror, is_over, keep
+from blocks.script.hosts.on_host import decoded
+from blocks.script.hosts.orders import Connection, ask
+from blocks.script.output import Reader, Shown
+from blocks.script.run import Command
+from blocks.script.state import Notes, Run, run_folder
+from blocks.script.words import Act, filled
+
+SHARED = ("owner", "generation", "rollback", "baseline", "canary", "previous")
+WAIT_SECONDS, PATIENCE_SECONDS, AGAIN_SECONDS, ANSWER_SECONDS = 10.0, 60.0, 2.0, 30.0
+LEAST_FREE_BYTES = 20_000_000
+TAIL_LIMIT = 8_000
+NOT_RUN = 126
+
+
+@dataclass(frozen=True)
+class OnHost(Environment):
+    """One host; its versions and its lease are those of all hosts together.
+
+    Fields:
+        host: Its name in the block.
+        together: Folder of the notes of all hosts.
+        environment: The id of the environment, which its hosts know; "" if it was never used.
+        place: The name of its folder on the host.
+        connection: How it is asked.
+        python: The Python that is run there.
+    """
+
+    host: str
+    together: Path
+    environment: str
+    place: str
+    connection: Connection
+    python: str
+
+    @property
+    def whose(self) -> str:
+        """Name it for people."""
+        return f"{self.service} on {self.host}"
+
+    def named(self, act: Act) -> tuple[str, str]:
+        """Name an effect with its host, as people let a script that failed run again on one host alone."""
+        plain = "".join(one if one.isalnum() else "-" for one in self.host.lower()).strip("-")
+        return f"{act} on {self.host}", f"{act.step}-on-{plain}"
+
+    def locked(self) -> AbstractContextManager[int]:
+        """Hold the lock of all hosts: for moments, as nothing is asked of a host under it."""
+        return state.locked(self.together)
+
+    def load(self) -> Notes:
+        """Read what is noted of this host, and of all together."""
+        shared = state.load(self.together, service=self.service)
+        found: dict[str, Any] = {**state.load(self.folder, service=self.service)}
+        return cast("Notes", found | {name: value for name, value in shared.items() if name in SHARED})
+
+    async def check_programs(self) -> None:
+        """Expect that every command can be run there, and that there is room for what is kept of a run.
+
+        Raises:
+            BadInput: One cannot; names its field.
+            Temporary: The host is full.
+        """
+        notes = await self.notes()
+        commands = {name: list(filled(name, words, {"service": self.service})) for name, words in self.commands.items()}
+        found = await self._ask("check", notes["generation"], commands=commands, variables=self._variables({}))
+        for name, fault in found["faults"].items():
+            fix = "Install it there, or fix `working_directory`"
+            raise BadInput(f"{self.host}: {said(fault)}", field=f"scripts.{name}[0]", fix=fix)
+        if found["free_bytes"] < LEAST_FREE_BYTES:
+            raise Temporary(
+                f"{self.host} has {found['free_bytes'] // 1_000_000} MB left in ~/.shipway. Free some space there", delay_seconds=5
+            )
+
+    async def is_under_way(self, run: Run, lease: Lease | None = None) -> bool:
+        """Ask whether a run has begun, and has not ended; under a lease the host refuses older ones from then on."""
+        place = run_folder(self.folder, run)
+        if await asyncio.to_thread(is_over, place):
+            return False
+        answer = await self._ask("follow", lease["generation"] if lease else None, run=run, wait_seconds=0)
+        if answer["state"] == "under way":
+            return True
+        if lease is not None:
+            await asyncio.to_thread(keep, place, answer)
+        return False
+
+    def begin(self, run: Run, command: Command, *, lock: int) -> None:
+        """Begin nothing here: it is noted, and sent once the lock is free."""
+
+    async def send(self, run: Run, lease: Lease, command: Command) -> None:
+        """Have the host begin a run; whether it did, if the connection breaks meanwhile, is found by following it."""
+        more: dict[str, Any] = {"command": list(command.words), "folder": command.folder, "variables": dict(command.environment)}
+        try:
+            await self._ask("begin", lease["generation"], run=run, wait_seconds=0, **more)
+        except Unreachable:
+            await asyncio.sleep(0)
+
+    async def follow(self, run: Run, lease: Lease, shown: Shown) -> None:
+        """Follow a run to its end, over connections that break; a host that does not answer for a minute is unknown."""
+        await self._follow(run, lease, shown, stop=False)
+
+    async def end(self, run: Run, lease: Lease, shown: Shown) -> None:
+        """Let the host end a run with all that it started."""
+        await self._follow(run, lease, shown, stop=True)
+
+    async def _follow(self, run: Run, lease: Lease, shown: Shown, *, stop: bool) -> None:
+        place = run_folder(self.folder, run)
+        mirror = await asyncio.to_thread(Mirror, place)
+        reader, where, last_seen, is_over_now = Reader(place), None, time.monotonic(), False
+        try:
+            while not is_over_now:
+                try:
+                    answer = await self._ask("follow", lease["generation"], run=run, where=where, wait_seconds=WAIT_SECONDS, stop=stop)
+                except Unreachable:
+                    if time.monotonic() - last_seen > PATIENCE_SECONDS:
+                        raise
+                    await asyncio.sleep(AGAIN_SECONDS)
+                    continue
+                where, last_seen = answer["where"], time.monotonic()
+                is_over_now = await asyncio.to_thread(mirror.take, answer)
+                for line in await asyncio.to_thread(reader.read, is_last=is_over_now):
+                    shown.show(line)
+        finally:
+            reader.close()
+            mirror.close()
+
+    def _command(self, name: str, values: Mapping[str, str], *, is_renewed: bool = False) -> Command:
+        known = {"service": self.service, **values}
+        return Command(
+            filled(name, self.commands[name], known), self._variables(known, is_renewed=is_renewed), self.working_directory, None
+        )
+
+    def _variables(self, known: Mapping[str, str], *, is_renewed: bool = False) -> dict[str, str]:
+        own = self.renewed if is_renewed else self.variables
+        return {**own, **{f"SHIPWAY_{name.upper()}": value for name, value in known.items()}}
+
+    async def _read(self, name: str, values: Mapping[str, str]) -> Reading:
+        command, limit = self._command(name, values), self.reading_timeout_seconds
+        more: dict[str, Any] = {"command": list(command.words), "variables": dict(command.environment), "limit_seconds": limit}
+        found = await self._ask("read", None, patience_seconds=limit, **more)
+        code, program, fault = found["exit_code"], command.words[0], ""
+        if found["not_run"]:
+            fault = f"`{program}` cannot be run: {said(found['not_run'])}"
+        elif code != 0:
+            fault = f"`{program}` took longer than {limit:g} s" if code is None else f"`{program}` exited with {code}"
+        tail = said(decoded(found["tail"]).decode(errors="replace"), limit=TAIL_LIMIT, lines=True)
+        exit_code = NOT_RUN if found["not_run"] else code
+        return Reading(exit_code, found["seconds"], decoded(found["output"]), found["cut"], tail, fault)
+
+    async def _ask(
+        self, do: str, generation: int | None, *, run: Run | None = None, patience_seconds: float = 0, **more: Any
+    ) -> dict[str, Any]:
+        order: dict[str, Any] = {
+            "do": do, "place": self.place, "environment": self.environment, "host": self.host, "lease": generation,
+            "folder": self.working_directory, "where": None, "variables": {}, "stop_seconds": self.stop_seconds,
+        }  # fmt: skip
+        if run is not None:
+            order |= {"run": run["id"], "mark": run["mark"], "limit_seconds": run["limit_seconds"]}
+        patience = patience_seconds + more.get("wait_seconds", 0) + self.stop_seconds + ANSWER_SECONDS
+        return await ask(self.connection, {**order, **more}, python=self.python, timeout_seconds=patience)

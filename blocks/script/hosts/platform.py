@@ -1,0 +1,291 @@
+"""The platform of scripts on hosts: an environment of several hosts, reached by SSH, each of which runs one version at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Self
+
+from prefect.blocks.core import Block
+from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
+
+from blocks import processes
+from blocks.block_copy import copied
+from blocks.errors import BadInput, WorldMoved
+from blocks.hidden_values import hide_values
+from blocks.own_place import expect_own_place, home
+from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
+from blocks.run_again import Allowed
+from blocks.script import state
+from blocks.script.counts import read_counts
+from blocks.script.effects import Environment
+from blocks.script.hosts.counts import summed
+from blocks.script.hosts.effects import OnHost
+from blocks.script.hosts.position import addresses, having, to_restore, trouble_of_others
+from blocks.script.hosts.reach import Connect, Reach
+from blocks.script.hosts.settings import HostText, expect_meant
+from blocks.script.hosts.shares import backward, course, number_of
+from blocks.script.hosts.ssh import Access, connected
+from blocks.script.hosts.together import Together, environment_id, expect_known, make_id
+from blocks.script.programs import plain
+from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, SCRIPTS, TIMEOUT, Scripts
+from blocks.script.words import ALL_PERCENT, check_version, previous_after, progress_lines
+
+NO_CANARY: dict[str, Any] = {"canary": None, "owed": []}
+
+
+class ScriptHosts(Block):
+    """Deploys by the service's own scripts on hosts, reached by SSH; what runs is what their `status` prints."""
+
+    _block_type_name = "Script hosts"
+    _block_type_slug = "script-hosts"
+    _description = "Deploys a service by its own deployment scripts on several hosts, reached by SSH."
+    model_config = ConfigDict(json_schema_extra=hide_values)
+    strategy: ClassVar[str] = "rolling"
+
+    service: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The service's name.")
+    address: Annotated[str, Field(pattern="^https?://")] = Field(description="Where users reach the service.")
+    host_address: str = Field(default="", description="Where it is reached on one host, with `{host}` in it, as `http://{host}:8080`.")
+    hosts: list[HostText] = Field(min_length=1, max_length=500, description="Each as `[USER@]HOST[:PORT]`, in the order of a release.")
+    at_once: Annotated[int, Field(ge=1, le=100)] = Field(default=1, description="On how many hosts a script acts at the same time.")
+    user: str = Field(default="", description="Who logs in where a host names no user.")
+    key: SecretStr = Field(description="The private key, as ssh-keygen writes it.")
+    passphrase: SecretStr = Field(default=SecretStr(""), description="What opens the key, if it is encrypted.")
+    known_hosts: list[str] = Field(min_length=1, max_length=2_000, description="The hosts' public keys, in lines as of known_hosts(5).")
+    jump_hosts: list[HostText] = Field(default_factory=list, max_length=5, description="The hosts that lead there, in order.")
+    python: str = Field(default="python3", description="Python on the hosts, 3.9 or newer.")
+    scripts: Scripts = Field(description=SCRIPTS)
+    working_directory: str = Field(default=".", description="Where the scripts run; below the account's home, or absolute.")
+    environment: dict[str, SecretStr] = Field(default_factory=dict, description=ENVIRONMENT)
+    folder: str = Field(default="", description=FOLDER)
+    timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(default=600, description=TIMEOUT)
+    reading_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(default=30, description=READING_TIMEOUT)
+    stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
+    _again: Allowed = PrivateAttr(default=Allowed())
+    _rolls_back: bool = PrivateAttr(default=False)
+    _connect: Connect | None = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> Self:
+        """Refuse what cannot be meant."""
+        expect_meant(self.hosts, self.jump_hosts, user=self.user, scripts=self.scripts)
+        return self
+
+    def following(self, strategy: str) -> Self:
+        """Return this platform; its hosts make its strategy.
+
+        Raises:
+            BadInput: It is another one.
+        """
+        if strategy != self.strategy:
+            fix = f"Write `strategy: {self.strategy}`, or leave it out"
+            raise BadInput(f"scripts on hosts have another strategy than {strategy}", field="strategy", fix=fix)
+        return self
+
+    def rolling_back(self) -> Self:
+        """Return this platform for a rollback."""
+        found = copied(self)
+        found._rolls_back = True  # noqa: SLF001 - of a copy of its own
+        return found
+
+    def running_again(self, allowed: Allowed) -> Self:
+        """Return this platform, which runs a script that failed again as far as plan and people allow."""
+        found = copied(self)
+        found._again = allowed  # noqa: SLF001 - of a copy of its own
+        return found
+
+    async def current(self) -> Position:
+        """Read what runs now: the canary's share is the hosts that run it; a host of which nothing is known is in `trouble`, by name."""
+        async with self._together() as together:
+            return (await together.position(verifies=True))[0]
+
+    async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
+        """Become the owner under the next generation; hosts refuse older ones from the first order on.
+
+        Raises:
+            Refused: Another owner holds it and `takeover` is not set.
+            BadInput: The folder cannot be used.
+        """
+        shared = self._shared()
+        lease = await shared.own(owner, takeover=takeover)
+
+        def make() -> None:
+            with shared.locked():
+                make_id(shared.folder)
+            for host in self.hosts:
+                state.make(shared.folder / "hosts" / host)
+
+        await asyncio.to_thread(make)
+        return lease
+
+    async def release_lease(self, lease: Lease) -> None:
+        """Give the environment up; a no-op if this lease no longer owns it."""
+        await self._shared().disown(lease)
+
+    async def prepare(self, version: str, lease: Lease, *, timeout_seconds: float) -> None:  # noqa: ARG002 - nothing is started yet
+        """Make `version` the canary of all hosts, on none of which it runs yet, once each of them can run the scripts.
+
+        A rollback is not kept by hosts that do not answer from restoring the others; `shift` then fails by their names.
+
+        Raises:
+            BadInput: The version or a script cannot be used.
+            WorldMoved: A host runs another version than was noted.
+            Unreachable: A host does not answer.
+        """
+        check_version(version)
+        async with self._together() as together:
+            notes = await together.shared.expect(lease)
+            await together.settle(lease)
+            rolls_back = notes.get("rollback", False)
+            await together.check(needs_all=not rolls_back)
+            position, answers, errors = await together.position()
+            if not rolls_back:
+                expect_known(answers, errors, what=f"preparing {version}")
+            if position["canary"] not in {None, version} or version == position["baseline"] or position["percent"]:
+                await self._undo(together, lease)
+                position = (await together.position())[0]
+            if "trouble" in position and not rolls_back:
+                raise WorldMoved(position["trouble"])
+            if version != position["baseline"]:
+                await together.note_canary(lease, version, position)
+
+    async def shift(self, percent: int, lease: Lease) -> None:
+        """Have `percent` of the hosts run the canary: the next ones of the list deploy it, or the last ones return to the baseline.
+
+        Raises:
+            BadInput: It is not a share, or no number of hosts makes it.
+            WorldMoved: There is no canary, or a host runs something else.
+            RolloutFailed: A script failed, or did not do it; says on which hosts it was done.
+            Unreachable: A host does not answer.
+        """
+        number = number_of(percent, len(self.hosts))
+        async with self._together() as together:
+            notes = await together.shared.expect(lease)
+            await together.settle(lease)
+            position, answers, errors = await together.position()
+            if (canary := position["canary"]) is None:
+                if percent:
+                    raise WorldMoved(f"{self.service} has no canary to send {percent} % to. Prepare a version first")
+                return
+            rolls_back = notes.get("rollback", False)
+            if percent and not rolls_back:
+                expect_known(answers, errors, what=f"a share of {percent} %")
+                if trouble := trouble_of_others(notes, answers):
+                    raise WorldMoved(trouble)
+            which = course(together.names, having(notes, answers), number, at_once=self.at_once)
+            await together.act(lease, which, canary, position["baseline"] or "", goes_on=rolls_back)
+
+    async def promote(self, lease: Lease) -> None:
+        """Make the canary the baseline, once every host runs it. A no-op if there is none.
+
+        Raises:
+            WorldMoved: Not every host runs it.
+            Unreachable: Of some host that is not known.
+        """
+        async with self._together() as together:
+            await together.shared.expect(lease)
+            await together.settle(lease)
+            position, answers, errors = await together.position()
+            if (canary := position["canary"]) is None:
+                return
+            expect_known(answers, errors, what=f"promoting {canary}")
+            if position["percent"] != ALL_PERCENT:
+                raise WorldMoved(
+                    f"the canary {canary} of {self.service} runs on {position['percent']} % of the hosts: it cannot be promoted yet"
+                )
+            before = previous_after(await together.shared.notes(), canary)
+            await together.shared.note(lease, baseline=canary, previous=before, **NO_CANARY)
+
+    async def abort(self, lease: Lease) -> None:
+        """Have each host that a script touched return to the baseline, in reverse. A no-op if there is no canary.
+
+        Raises:
+            RolloutFailed: It was not done on all of them; says on which it was.
+            Unreachable: One of them does not answer: what it runs is not known.
+        """
+        async with self._together() as together:
+            await together.shared.expect(lease)
+            await together.settle(lease)
+            await self._undo(together, lease)
+
+    async def endpoints(self) -> Endpoints:
+        """Say where the service is reached, and each version on the first host that runs it, if hosts have an address."""
+        async with self._together() as together:
+            position, answers, _ = await together.position()
+        return addresses(position, answers, public=self.address, of_host=self.host_address)
+
+    async def counts(self) -> dict[str, Counts]:
+        """Read the counts that `counts` prints on every host, summed; empty if there is no such script.
+
+        Raises:
+            Temporary: A host does not say them: no data rather than those of some.
+        """
+        if not self.scripts.counts:
+            return {}
+        async with self._together() as together:
+            found = {host.host: await host.read("counts", {}) for host in together.hosts}
+        if any(one.cut for one in found.values()):
+            raise BadInput("it prints more than 500 kB", field="scripts.counts", fix="Print the samples that docs/scripts.md names")
+        return summed({host: read_counts(one.output.decode(errors="replace")) for host, one in found.items()})
+
+    async def progress(self) -> list[str]:
+        """Say in a few lines for an operator what runs on which hosts."""
+        async with self._together() as together:
+            position, answers, _ = await together.position()
+            on = having(await together.shared.notes(), answers)
+        return [*progress_lines(self.service, position), *([f"{position['canary']} runs on {', '.join(on)}"] if on else [])]
+
+    async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:  # noqa: ARG002 - as the protocol has it
+        """Say that none can be read."""
+        return {"": "scripts tell nothing of the service's own log"}
+
+    async def identity(self) -> str:
+        """Return the machine and the folder in which the environment is noted."""
+        if self.folder:
+            await asyncio.to_thread(expect_own_place, self._folder())
+        return f"script-hosts {processes.machine_id()} {self._folder()}"
+
+    async def _undo(self, together: Together, lease: Lease) -> None:
+        position, answers, _ = await together.position()
+        if (canary := position["canary"]) is None:
+            return
+        notes = await together.shared.notes()
+        which = backward(together.names, to_restore(notes, answers), at_once=self.at_once)
+        await together.act(lease, which, canary, position["baseline"] or "", goes_on=True)
+        await together.shared.note(lease, **NO_CANARY)
+
+    def _folder(self) -> Path:
+        return Path(self.folder or home() / "script-hosts" / self._place()).expanduser().resolve()
+
+    def _place(self) -> str:
+        return self._block_document_name or self.service
+
+    def _settings(self) -> dict[str, Any]:
+        fields = ("service", "working_directory", "timeout_seconds", "reading_timeout_seconds", "stop_seconds")
+        found = {name: getattr(self, name) for name in fields}
+        variables = plain(self.environment)
+        here: dict[str, Any] = {"renewed": {}, "kept": "", "rolls_back": self._rolls_back, "again": self._again, "user": ""}
+        return {**found, **here, "commands": self.scripts.given(), "variables": variables}
+
+    def _shared(self) -> Environment:
+        return Environment(folder=self._folder(), **self._settings())
+
+    @asynccontextmanager
+    async def _together(self) -> AsyncIterator[Together]:
+        """Give all hosts, each connected once it is asked something."""
+        key, settings, folder = self.key.get_secret_value(), self._settings(), self._folder()
+        access = Access("\n".join(self.known_hosts), key, self.passphrase.get_secret_value(), self.user, self.jump_hosts)
+        async with AsyncExitStack() as stack:
+            hosts: list[OnHost] = []
+            known: dict[str, Any] = {
+                "together": folder,
+                "environment": environment_id(folder),
+                "place": self._place(),
+                "python": self.python,
+            }
+            for name in self.hosts:
+                reach = await stack.enter_async_context(Reach(name, self._connect or (lambda host: connected(host, access))))
+                hosts.append(OnHost(folder=folder / "hosts" / name, host=name, connection=reach, **known, **settings))
+            yield Together(Environment(folder=folder, **settings), hosts, self.at_once, self.timeout_seconds)

@@ -1,0 +1,204 @@
+"""All hosts of an environment together: what they answer, and effects on many of them, in batches."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from blocks.errors import Permanent, Refused, ShipwayError, Superseded, Temporary, Unreachable
+from blocks.outside_text import error_text
+from blocks.platform import Lease, Position
+from blocks.script.effects import Environment
+from blocks.script.hosts.effects import OnHost
+from blocks.script.hosts.outcome import error_of, may_go_on
+from blocks.script.hosts.position import Answer, position_of_hosts, unknown
+from blocks.script.hosts.shares import Course
+from blocks.script.words import OWED, Act, Running
+
+T = TypeVar("T")
+AT_ONCE = 25  # of hosts that are only asked
+ID = "environment-id"
+Outcomes = dict[str, ShipwayError | None]
+
+
+@dataclass(frozen=True)
+class Together:
+    """The hosts of an environment.
+
+    Fields:
+        shared: What is noted of all: the lease, and the versions.
+        hosts: Each of them, in the list's order.
+        at_once: The most that a script acts on at the same time.
+        limit_seconds: After this time a script is ended.
+    """
+
+    shared: Environment
+    hosts: Sequence[OnHost]
+    at_once: int
+    limit_seconds: float
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The hosts' names."""
+        return tuple(one.host for one in self.hosts)
+
+    async def answers(self) -> tuple[list[Answer], list[ShipwayError]]:
+        """Ask every host what runs; gives the answers, and the errors of those that did not say it."""
+        errors: list[ShipwayError] = []
+
+        async def ask(host: OnHost) -> Answer:
+            touched = True
+            try:
+                touched = (await host.notes())["touched"]
+                return Answer(host.host, await host.status(), touched=touched)
+            except ShipwayError as error:
+                errors.append(error)
+                return Answer(host.host, None, error_text(error), touched)
+
+        return await _each(self.hosts, ask, at_once=AT_ONCE), errors
+
+    async def well(self, answers: Sequence[Answer], position: Position) -> set[tuple[str, str]]:
+        """Ask every host whether what it runs is well; gives those that are, with the version."""
+
+        async def ask(host: OnHost) -> str | None:
+            running: Running | None = next(one.running for one in answers if one.host == host.host)
+            version = running.serves if running is not None else None
+            if version is None or version not in {position["baseline"], position["canary"]}:
+                return None
+            try:
+                return None if await host.ill(version) else version
+            except ShipwayError:
+                return None
+
+        found = await _each(self.hosts, ask, at_once=AT_ONCE)
+        return {(host, version) for host, version in zip(self.names, found, strict=True) if version is not None}
+
+    async def position(self, *, verifies: bool = False) -> tuple[Position, list[Answer], list[ShipwayError]]:
+        """Say where the environment stands, by what its hosts answer."""
+        notes = await self.shared.notes()
+        answers, errors = await self.answers()
+        position = position_of_hosts(notes, answers, owner=notes["owner"], generation=notes["generation"])
+        if verifies:
+            well = await self.well(answers, position)
+            position = position_of_hosts(notes, answers, well, owner=notes["owner"], generation=notes["generation"])
+        return position, answers, errors
+
+    async def settle(self, lease: Lease) -> None:
+        """Follow to its end what still runs on any host, or end it under a takeover; a host that does not answer is met later."""
+
+        async def settle(host: OnHost) -> None:
+            await host.settle(lease)
+
+        outcomes = await self._outcomes(self.hosts, settle, at_once=AT_ONCE)
+        for error in outcomes.values():
+            if isinstance(error, Superseded | Refused):
+                raise error
+
+    async def check(self, *, needs_all: bool) -> None:
+        """Expect that every host can run the scripts, or that one can, as for a rollback.
+
+        Raises:
+            ShipwayError: The first host's that cannot, in the list's order.
+        """
+        outcomes = await self._outcomes(self.hosts, OnHost.check_programs, at_once=AT_ONCE)
+        errors = [error for error in outcomes.values() if error is not None]
+        if errors and (needs_all or len(errors) == len(outcomes)):
+            raise errors[0]
+
+    async def note_canary(self, lease: Lease, version: str, position: Position) -> None:
+        """Note a version as the canary of all hosts, on none of which a script acted for it; what a rollback owes, too."""
+        notes = await self.shared.expect(lease)
+        owed = [*OWED[:1]] if notes.get("rollback", False) else []
+        if notes["canary"] == version and bool(notes.get("owed")) == bool(owed):
+            return
+        for host in self.hosts:
+            await host.note(lease, **({} if notes["canary"] == version else {"touched": False}), promotes=False, owed=owed)
+        await self.shared.note(lease, baseline=position["baseline"], previous=position["previous"], canary=version, owed=owed)
+
+    async def act(self, lease: Lease, course: Course, canary: str, previous: str, *, goes_on: bool) -> None:
+        """Bring a course about: it stops after the batch in which one failed, or goes on, as a rollback does.
+
+        Raises:
+            ShipwayError: It was not done on all of its hosts; says on which it was.
+        """
+        deploy, rollback = Act("deploy", canary, previous), Act("rollback", canary, previous)
+        first = (course.there,) if course.there else ()
+        await self._batches(lease, (*first, *course.deploys), deploy, is_forward=not goes_on)
+        await self._batches(lease, course.returns, rollback, is_forward=False)
+
+    async def _batches(self, lease: Lease, batches: Sequence[Sequence[str]], act: Act, *, is_forward: bool) -> None:
+        outcomes: Outcomes = {}
+
+        async def bring_about(host: OnHost) -> None:
+            await host.bring_about(lease, act, limit_seconds=self.limit_seconds)
+            if act.effect == "rollback":
+                await host.note(lease, touched=False)
+
+        for batch in batches:
+            chosen = [one for one in self.hosts if one.host in batch]
+            outcomes |= await self._outcomes(chosen, bring_about, at_once=self.at_once)
+            if not may_go_on(outcomes, is_forward=is_forward):
+                break
+        every = [host for batch in batches for host in batch]
+        if (error := error_of(outcomes, every, what=str(act), is_forward=is_forward)) is not None:
+            raise error
+
+    async def _outcomes(self, hosts: Sequence[OnHost], what: Callable[[OnHost], Awaitable[None]], *, at_once: int) -> Outcomes:
+        async def tried(host: OnHost) -> ShipwayError | None:
+            try:
+                await what(host)
+            except ShipwayError as error:
+                return error
+            return None
+
+        found = await _each(hosts, tried, at_once=at_once)
+        return {host.host: error for host, error in zip(hosts, found, strict=True)}
+
+
+def expect_known(answers: Sequence[Answer], errors: Sequence[ShipwayError], *, what: str) -> None:
+    """Expect an answer of every host before something moves.
+
+    Raises:
+        Temporary: Some did not give one, and may yet.
+        Permanent: Some gave one that cannot be read.
+    """
+    if not (names := unknown(answers)):
+        return
+    faults = "; ".join(f"{one.host}: {one.fault}" for one in answers if one.running is None)
+    message = f"{what} needs to know what every host runs, and of {', '.join(names)} it is not known: {faults}"
+    if any(not isinstance(error, Temporary) for error in errors):
+        raise Permanent(message)
+    raise Unreachable(message, delay_seconds=5)
+
+
+def environment_id(folder: Path) -> str:
+    """Read the environment's id, by which its hosts know it; "" if it was never used."""
+    try:
+        return (folder / ID).read_text(encoding="ascii")
+    except FileNotFoundError:
+        return ""
+
+
+def make_id(folder: Path) -> None:
+    """Make the environment's id, once; call it under the lock."""
+    if not environment_id(folder):
+        draft = folder / f"{ID}.new"
+        draft.write_text(uuid.uuid4().hex, encoding="ascii")
+        draft.replace(folder / ID)
+
+
+async def _each(hosts: Sequence[OnHost], what: Callable[[OnHost], Awaitable[T]], *, at_once: int) -> list[T]:
+    """Ask hosts, so many at the same time; gives what each said, in their order. What one raises ends the others' asking."""
+    room = asyncio.Semaphore(at_once)
+
+    async def one(host: OnHost) -> T:
+        async with room:
+            return await what(host)
+
+    async with asyncio.TaskGroup() as group:
+        tasks: list[asyncio.Task[Any]] = [group.create_task(one(host)) for host in hosts]
+    return [task.result() for task in tasks]
