@@ -26,7 +26,7 @@ from blocks.script.hosts.newest import Not, expect_newest, locked
 Order = dict[str, Any]
 Reply = dict[str, Any]
 ANSWER = "\x1eshipway "
-RUNS = "runs"
+RUNS, MARK = "runs", "mark"
 KEPT_RUNS, MOST_BYTES, TAIL_BYTES = 20, 500_000, 8_000
 FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 0.5
 
@@ -87,7 +87,7 @@ def begin(order: Order) -> Reply:
             for number in numbers[:-KEPT_RUNS]:
                 shutil.rmtree(place / RUNS / str(number), ignore_errors=True)
             run = _run(place, order)
-            run.mkdir(mode=0o700)
+            _use_up(run, order)
             _fork(run, lock, {**order, "folder": folder, "environment": environment, "user": {}})
     return follow({**order, "lease": None})
 
@@ -103,7 +103,8 @@ def follow(order: Order) -> Reply:
         if order.get("lease") is not None:
             expect_newest(place, order)
             if int(order["run"]) > max(_numbers(place), default=0):
-                run.mkdir(mode=0o700)
+                _use_up(run, order)
+        _expect_same(run, order)
     if order.get("stop"):
         with contextlib.suppress(OSError):
             (run / wrapper.STOP).touch()
@@ -165,6 +166,18 @@ def _ended(run: Path, order: Order, *, has_more: bool) -> Reply:
         log = (run / wrapper.LOG).read_bytes()[-TAIL_BYTES:]
     has_begun = (run / wrapper.PROCESS).exists()
     return {"state": "ended" if has_begun else "never", "result": result, "log": _text(log)}
+
+
+def _use_up(run: Path, order: Order) -> None:
+    run.mkdir(mode=0o700)
+    (run / MARK).write_text(order["mark"], encoding="ascii")
+
+
+def _expect_same(run: Path, order: Order) -> None:
+    """Expect that the number is this run's: notes from an older copy must not take an earlier script's ending for theirs."""
+    with contextlib.suppress(FileNotFoundError):
+        if (run / MARK).read_text(encoding="ascii") != order["mark"]:
+            raise Not("refused", f"{run} is another run's: the notes on Shipway's machine are older than the host. Put the newest back")
 
 
 def _fork(run: Path, lock: int, order: Order) -> None:

@@ -39,8 +39,9 @@ def error_of(outcomes: Mapping[str, ShipwayError | None], hosts: Sequence[str], 
     if is_forward and (script := next((one for one in failed.values() if isinstance(one, ScriptFailed)), None)):
         return ScriptFailed(message, evidence=evidence, act=script.act, step=script.step, runs=script.runs, lines=script.lines)
     lasting = [one for one in failed.values() if not isinstance(one, Temporary)]
-    if lasting and is_forward and not isinstance(lasting[0], RolloutFailed):
-        return lasting[0]  # as bad input, which names its field
+    is_done_somewhere = any(error is None for error in outcomes.values())
+    if lasting and is_forward and not is_done_somewhere and not isinstance(lasting[0], RolloutFailed):
+        return lasting[0]  # nothing moved: as bad input, which names its field
     if lasting:
         return RolloutFailed(message, evidence=evidence)
     passing = [one for one in failed.values() if isinstance(one, Temporary)]

@@ -24,7 +24,7 @@ from blocks.script.effects import Environment
 from blocks.script.hosts.counts import summed
 from blocks.script.hosts.effects import OnHost
 from blocks.script.hosts.position import addresses, having, to_restore, trouble_of_others
-from blocks.script.hosts.reach import Connect, Reach
+from blocks.script.hosts.reach import CONNECTING, Connect, Reach
 from blocks.script.hosts.settings import HostText, expect_meant
 from blocks.script.hosts.shares import backward, course, number_of
 from blocks.script.hosts.ssh import Access, connected
@@ -285,7 +285,8 @@ class ScriptHosts(Block):
                 "place": self._place(),
                 "python": self.python,
             }
+            gate = asyncio.Semaphore(CONNECTING)
             for name in self.hosts:
-                reach = await stack.enter_async_context(Reach(name, self._connect or (lambda host: connected(host, access))))
+                reach = await stack.enter_async_context(Reach(name, self._connect or (lambda host: connected(host, access)), gate))
                 hosts.append(OnHost(folder=folder / "hosts" / name, host=name, connection=reach, **known, **settings))
             yield Together(Environment(folder=folder, **settings), hosts, self.at_once, self.timeout_seconds)

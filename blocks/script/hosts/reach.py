@@ -11,6 +11,7 @@ from typing import Self
 from blocks.errors import Unreachable
 from blocks.script.hosts.orders import Connection, Ran
 
+CONNECTING = 8
 Connect = Callable[[str], AbstractAsyncContextManager[Connection]]
 
 
@@ -20,11 +21,12 @@ class Reach:
     Args:
         name: As the block has it.
         connect: Connects to a host of this name.
+        gate: Lets some connect at the same time: an sshd drops what comes in numbers (MaxStartups in sshd_config(5), 10 by default).
     """
 
-    def __init__(self, name: str, connect: Connect) -> None:
+    def __init__(self, name: str, connect: Connect, gate: asyncio.Semaphore) -> None:
         """Connect to nothing yet."""
-        self.name, self.connect = name, connect
+        self.name, self.connect, self.gate = name, connect, gate
         self.stack, self.connection = AsyncExitStack(), None
         self.connecting = asyncio.Lock()
 
@@ -34,7 +36,8 @@ class Reach:
         """Run a command; see `blocks.script.hosts.orders.Connection`. What broke is not run again: whether it ran is not known."""
         async with self.connecting:
             if self.connection is None:
-                self.connection = await self.stack.enter_async_context(self.connect(self.name))
+                async with self.gate:
+                    self.connection = await self.stack.enter_async_context(self.connect(self.name))
             connection = self.connection
         try:
             return await connection.run(command, given, timeout_seconds=timeout_seconds)

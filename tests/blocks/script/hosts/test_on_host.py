@@ -88,6 +88,14 @@ async def test_a_run_that_was_never_begun_is_refused_for_good(host: LocalHost) -
     assert ended["result"]["exit_code"] == 0
 
 
+async def test_another_run_with_a_used_number_is_not_taken_for_it(host: LocalHost) -> None:
+    """As with notes that were put back from an older copy: an earlier script's exit code is not this one's."""
+    ended, _ = await to_its_end(host, order("begin", command=["true"]))
+    assert ended["result"]["exit_code"] == 0
+    with pytest.raises(Refused, match="another run's"):
+        await ask(host, order("begin", command=["false"], mark="m2"), timeout_seconds=20)
+
+
 @pytest.mark.parametrize(
     ("later", "kind", "says"),
     [

@@ -36,6 +36,7 @@ def test_partial_success_on_3_of_10_is_said_host_by_host() -> None:
         ({"web-1": None, "web-2": LOST}, True, Unreachable),
         ({"web-1": None, "web-2": Temporary("again")}, True, Temporary),
         ({"web-1": WRONG, "web-2": LOST}, True, BadInput),
+        ({"web-1": None, "web-2": WRONG}, True, RolloutFailed),  # one host has moved
         ({"web-1": FAILED, "web-2": LATE}, True, Superseded),
         ({"web-1": None, "web-2": FAILED, "web-3": LOST}, False, RolloutFailed),
         ({"web-1": None, "web-2": None, "web-3": LOST}, False, Unreachable),

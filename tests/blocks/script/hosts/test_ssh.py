@@ -17,7 +17,9 @@ import pytest
 from blocks.errors import BadInput, Permanent, ShipwayError, Unreachable
 from blocks.script.hosts.on_host import decoded
 from blocks.script.hosts.orders import ask
+from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.hosts.ssh import Access, connected
+from tests.blocks.script.hosts.farms import make_farm
 from tests.blocks.script.hosts.test_on_host import order
 
 SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
@@ -30,6 +32,7 @@ class Place(NamedTuple):
     name: str
     access: Access
     other_key: str
+    home: Path
 
 
 def free_port() -> int:
@@ -50,11 +53,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Run one sshd for this file, on loopback, as this user."""
     folder = tmp_path_factory.mktemp("sshd")
     host_key, own_key, other_key = (make_key(folder / name) for name in ("host", "own", "other"))
+    home = make_farm(folder, 1).hosts["web-1"].home  # the account's own is not touched
     (folder / "authorized").write_text(f"{own_key}\n")
     port = free_port()
     settings = ["ListenAddress 127.0.0.1", f"Port {port}", f"HostKey {folder / 'host'}", f"AuthorizedKeysFile {folder / 'authorized'}",
                 "StrictModes no", "UsePAM no", "PidFile none", "PermitRootLogin prohibit-password",
-                "PasswordAuthentication no"]  # fmt: skip
+                "PasswordAuthentication no", f"SetEnv HOME={home}"]  # fmt: skip
     (folder / "config").write_text("\n".join(settings) + "\n")
     with (folder / "log").open("wb") as log:
         Path("/run/sshd").mkdir(exist_ok=True)
@@ -67,10 +71,30 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                 assert sshd.poll() is None, (folder / "log").read_text()
                 time.sleep(0.02)
             access = Access(f"[127.0.0.1]:{port} {host_key}\n", (folder / "own").read_text(), "", getpass.getuser())
-            yield Place(f"127.0.0.1:{port}", access, other_key)
+            yield Place(f"127.0.0.1:{port}", access, other_key, home)
         finally:
             sshd.terminate()
             sshd.wait(10)
+
+
+async def test_a_release_goes_through_over_a_real_connection(place: Place, tmp_path: Path) -> None:
+    """With the secrets in the script's environment, its output read, and nothing left running."""
+    scripts = {
+        "deploy": ["sh", "-c", 'test "$TOKEN" = t0ken && ./app.sh deploy {version}'],
+        "rollback": ["./app.sh", "rollback", "{previous}"],
+    }
+    scripts |= {"status": ["./app.sh", "status"], "verify": ["./app.sh", "verify", "{version}"]}
+    where = {"hosts": [place.name], "user": place.access.user, "key": place.access.key, "known_hosts": [place.access.known_hosts]}
+    folders = {"folder": str(tmp_path / "notes"), "working_directory": str(place.home)}
+    fields = {"service": "app", "address": "http://app", "scripts": scripts, "environment": {"TOKEN": "t0ken"}}
+    platform = ScriptHosts.model_validate({**where, **folders, **fields})
+    lease = await platform.acquire_lease("run-1")
+    await platform.prepare("1.1", lease, timeout_seconds=30)
+    await platform.shift(100, lease)
+    await platform.promote(lease)
+    position = await platform.current()
+    assert (position["baseline"], position["canary"], position["previous"], position["ready"]) == ("1.1", None, "1.0", {"1.1": True})
+    assert (place.home / ".shipway" / "hosts" / "app" / "runs" / "1" / "result.json").exists()
 
 
 async def status(name: str, access: Access) -> bytes:
