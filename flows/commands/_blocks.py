@@ -14,9 +14,10 @@ async def register_blocks() -> None:
     from blocks.local.platform import LocalPlatform
     from blocks.notify.apprise import Apprise
     from blocks.prometheus.prometheus import Prometheus
+    from blocks.script.hosts.platform import ScriptHosts
     from blocks.script.platform import ScriptPlatform
     from blocks.server import saving
 
-    ours = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Approvers, Credential, Prometheus, Git, GitOps, ArgoCDApplication, Apprise)
-    for block in ours:
+    platforms = (LocalPlatform, ScriptPlatform, ScriptHosts, KubernetesPlatform, GitOps)
+    for block in (*platforms, Approvers, Credential, Prometheus, Git, ArgoCDApplication, Apprise):
         await saving.register(block)

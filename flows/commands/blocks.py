@@ -71,15 +71,17 @@ def kinds() -> dict[str, type[Block]]:
     from blocks.local.platform import LocalPlatform
     from blocks.notify.apprise import Apprise
     from blocks.prometheus.prometheus import Prometheus
+    from blocks.script.hosts.platform import ScriptHosts
     from blocks.script.platform import ScriptPlatform
 
-    kinds = (LocalPlatform, ScriptPlatform, KubernetesPlatform, Prometheus, Git, GitOps, ArgoCDApplication, Apprise, Credential)
+    platforms = (LocalPlatform, ScriptPlatform, ScriptHosts, KubernetesPlatform, GitOps)
+    kinds = (*platforms, Prometheus, Git, ArgoCDApplication, Apprise, Credential)
     return {kind.get_block_type_slug(): kind for kind in kinds}
 
 
 def _placed(block: Block, folder: Path) -> Block:
-    """Let a relative working directory start where the file lies, not where a worker happens to run."""
-    directory = getattr(block, "working_directory", "")
+    """Let a relative working directory of this machine start where the file lies, not where a worker happens to run."""
+    directory = "" if hasattr(block, "hosts") else getattr(block, "working_directory", "")
     return block.model_copy(update={"working_directory": str((folder / directory).resolve())}) if directory else block
 
 

@@ -17,10 +17,10 @@ from blocks.secret_text import learn
 if TYPE_CHECKING:
     from blocks.kubernetes.platform import KubernetesPlatform
 
-KINDS = ("kubernetes", "gitops", "local", "script")
+KINDS = ("kubernetes", "gitops", "local", "script", "script-hosts")
 WORKLOADS = "kubernetes/"
 NAMES = ("namespace", "kind", "workload")
-ON_MACHINES = ("local ", "script ")
+ON_MACHINES = ("local ", "script ", "script-hosts ")
 ANSWER_SECONDS = 10.0
 
 

@@ -17,6 +17,7 @@ from blocks.key_folder.places import FOLDER, Kept, read_place, whole_settings
 from blocks.kubernetes.api.users import with_users_of
 from blocks.outside_text import error_text
 from blocks.platform import Identified, Platform, Strategic
+from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.platform import ScriptPlatform
 from tasks.approval.kept_places import block_kept_for
 from tasks.record.borders import hold
@@ -26,6 +27,7 @@ from tasks.rollout.platforms import KNOWN, known_class, load_platform
 from tasks.rollout.present_blocks import present_block, present_kubeconfig
 
 GITOPS = "gitops/"
+SCRIPTS = (ScriptPlatform, ScriptHosts)
 ANSWER_SECONDS, LOOK_SECONDS = 30.0, 10.0
 MOST_OF_A_SECRET = 65_536  # bytes; Linux takes no variable of more than 128 kB
 Answers = Callable[[Block], Awaitable[str]]
@@ -54,7 +56,7 @@ async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | N
         BadInput: The block cannot be used, and no release acted through it.
     """
     found = await _to_roll_back(name, field=field, strategy=strategy, looks=looks)
-    return found.rolling_back() if isinstance(found, ScriptPlatform) else found  # a version that hangs must not keep it from being read
+    return found.rolling_back() if isinstance(found, SCRIPTS) else found  # a version that hangs must not keep it from being read
 
 
 async def _to_roll_back(name: str, *, field: str, strategy: str | None, looks: bool) -> Platform:
@@ -131,10 +133,10 @@ async def _with_those_that_serve(name: str, was: Block, answers: Answers, *, of:
     )
     if (serving := await seldom(name, was, lambda: _renewed_that_serves(name, was, present, answers, of=of), by=answers)) is not None:
         return serving
-    if isinstance(was, ScriptPlatform):  # whether the secrets of scripts serve is known only once one has failed
+    if isinstance(was, SCRIPTS):  # whether the secrets of scripts serve is known only once one has failed
         renewed = _with_secrets_of(was, present)
         hold(renewed)
-        was._kept = (str(kept_path(FOLDER, of)), renewed.environment if isinstance(renewed, ScriptPlatform) else {})  # noqa: SLF001
+        was._kept = (str(kept_path(FOLDER, of)), renewed.environment if isinstance(renewed, SCRIPTS) else {})  # noqa: SLF001
     return was
 
 
@@ -200,7 +202,7 @@ def _with_secrets_of(was: Block, now: Block | None) -> Block:
 def _renewed(was: BaseModel, now: BaseModel) -> dict[str, Any]:
     """Give the secrets that may have been rotated; of a table those that the release's block names, as any other may lead elsewhere."""
     changed: dict[str, Any] = {}
-    rotated = was.rotates if isinstance(was, ScriptPlatform) else ()
+    rotated = was.rotates if isinstance(was, SCRIPTS) else ()
     for name in type(was).model_fields:
         before, after = getattr(was, name), getattr(now, name)
         if name == "config" and isinstance(before, SecretStr) and isinstance(after, SecretStr):
@@ -229,6 +231,8 @@ async def _answers(block: Any) -> str:
     """Say why nothing answers where a block leads, or why it refuses us; "" if it answers, or leads nowhere."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
+            if isinstance(block, ScriptHosts):
+                return await block.refused()
             if isinstance(block, Platform):
                 position = await block.current()
                 return str(position.get("trouble", "")) if isinstance(block, ScriptPlatform) else ""

@@ -23,6 +23,7 @@ KNOWN = {
     "local": ("blocks.local.platform", "LocalPlatform"),
     "kubernetes": ("blocks.kubernetes.platform", "KubernetesPlatform"),
     "script": ("blocks.script.platform", "ScriptPlatform"),
+    "script-hosts": ("blocks.script.hosts.platform", "ScriptHosts"),
     "git": ("blocks.git.git", "Git"),
     "gitops": ("blocks.gitops.gitops", "GitOps"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),

@@ -105,7 +105,7 @@ def follow(order: Order) -> Reply:
             if int(order["run"]) > max(_numbers(place), default=0):
                 _use_up(run, order)
         _expect_same(run, order)
-    if order.get("stop"):
+    if order.get("stop") and not (run / wrapper.STOP).exists():  # it counts from when it was first asked for
         with contextlib.suppress(OSError):
             (run / wrapper.STOP).touch()
     while True:

@@ -18,7 +18,6 @@ from blocks.hidden_values import hide_values
 from blocks.own_place import expect_own_place, home
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
 from blocks.run_again import Allowed
-from blocks.script import state
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
 from blocks.script.hosts.counts import summed
@@ -28,9 +27,9 @@ from blocks.script.hosts.reach import CONNECTING, Connect, Reach
 from blocks.script.hosts.settings import HostText, expect_meant
 from blocks.script.hosts.shares import backward, course, number_of
 from blocks.script.hosts.ssh import Access, connected
-from blocks.script.hosts.together import Together, environment_id, expect_known, make_id
+from blocks.script.hosts.together import Together, environment_id, expect_known, make_places
 from blocks.script.programs import plain
-from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, SCRIPTS, TIMEOUT, Scripts
+from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, Scripts
 from blocks.script.words import ALL_PERCENT, check_version, previous_after, progress_lines
 
 NO_CANARY: dict[str, Any] = {"canary": None, "owed": []}
@@ -59,6 +58,7 @@ class ScriptHosts(Block):
     scripts: Scripts = Field(description=SCRIPTS)
     working_directory: str = Field(default=".", description="Where the scripts run; below the account's home, or absolute.")
     environment: dict[str, SecretStr] = Field(default_factory=dict, description=ENVIRONMENT)
+    rotates: list[str] = Field(default_factory=list, description=ROTATES)
     folder: str = Field(default="", description=FOLDER)
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(default=600, description=TIMEOUT)
     reading_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(default=30, description=READING_TIMEOUT)
@@ -66,6 +66,7 @@ class ScriptHosts(Block):
     _again: Allowed = PrivateAttr(default=Allowed())
     _rolls_back: bool = PrivateAttr(default=False)
     _connect: Connect | None = PrivateAttr(default=None)
+    _kept: tuple[str, dict[str, SecretStr]] = PrivateAttr(default=("", {}))
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
@@ -110,14 +111,7 @@ class ScriptHosts(Block):
         """
         shared = self._shared()
         lease = await shared.own(owner, takeover=takeover)
-
-        def make() -> None:
-            with shared.locked():
-                make_id(shared.folder)
-            for host in self.hosts:
-                state.make(shared.folder / "hosts" / host)
-
-        await asyncio.to_thread(make)
+        await asyncio.to_thread(make_places, shared, self.hosts)
         return lease
 
     async def release_lease(self, lease: Lease) -> None:
@@ -241,6 +235,11 @@ class ScriptHosts(Block):
         """Say that none can be read."""
         return {"": "scripts tell nothing of the service's own log"}
 
+    async def refused(self) -> str:
+        """Say which hosts refuse the block's key, or fail to say what runs, "" if none does; one that does not answer says neither."""
+        async with self._together() as together:
+            return await together.refused()
+
     async def identity(self) -> str:
         """Return the machine and the folder in which the environment is noted."""
         if self.folder:
@@ -266,7 +265,13 @@ class ScriptHosts(Block):
         fields = ("service", "working_directory", "timeout_seconds", "reading_timeout_seconds", "stop_seconds")
         found = {name: getattr(self, name) for name in fields}
         variables = plain(self.environment)
-        here: dict[str, Any] = {"renewed": {}, "kept": "", "rolls_back": self._rolls_back, "again": self._again, "user": ""}
+        here: dict[str, Any] = {
+            "renewed": plain(self._kept[1]),
+            "kept": self._kept[0],
+            "rolls_back": self._rolls_back,
+            "again": self._again,
+            "user": "",
+        }
         return {**found, **here, "commands": self.scripts.given(), "variables": variables}
 
     def _shared(self) -> Environment:

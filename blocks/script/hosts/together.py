@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from blocks.errors import Permanent, Refused, ShipwayError, Superseded, Temporary, Unreachable
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Position
+from blocks.script import state
 from blocks.script.effects import Environment
 from blocks.script.hosts.effects import OnHost
 from blocks.script.hosts.outcome import error_of, may_go_on
@@ -60,6 +61,11 @@ class Together:
                 return Answer(host.host, None, error_text(error), touched)
 
         return await _each(self.hosts, ask, at_once=AT_ONCE), errors
+
+    async def refused(self) -> str:
+        """Say which hosts refuse us, or fail to say what runs; "" if none does."""
+        errors = (await self.answers())[1]
+        return "; ".join(error_text(error) for error in errors if not isinstance(error, Temporary))
 
     async def well(self, answers: Sequence[Answer], position: Position) -> set[tuple[str, str]]:
         """Ask every host whether what it runs is well; gives those that are, with the version."""
@@ -183,12 +189,15 @@ def environment_id(folder: Path) -> str:
         return ""
 
 
-def make_id(folder: Path) -> None:
-    """Make the environment's id, once; call it under the lock."""
-    if not environment_id(folder):
-        draft = folder / f"{ID}.new"
-        draft.write_text(uuid.uuid4().hex, encoding="ascii")
-        draft.replace(folder / ID)
+def make_places(shared: Environment, hosts: Sequence[str]) -> None:
+    """Make the environment's id, once, and a folder of notes for each host."""
+    with shared.locked():
+        if not environment_id(shared.folder):
+            draft = shared.folder / f"{ID}.new"
+            draft.write_text(uuid.uuid4().hex, encoding="ascii")
+            draft.replace(shared.folder / ID)
+    for host in hosts:
+        state.make(shared.folder / "hosts" / host)
 
 
 async def _each(hosts: Sequence[OnHost], what: Callable[[OnHost], Awaitable[T]], *, at_once: int) -> list[T]:

@@ -138,7 +138,7 @@ async def test_a_renamed_block_goes_on(clusters: Clusters) -> None:
     await own_environment.fn(plan, renamed, web(), claims=True)
 
 
-@pytest.mark.parametrize("kind", ["local", "script"])
+@pytest.mark.parametrize("kind", ["local", "script", "script-hosts"])
 @pytest.mark.parametrize(("folder", "is_refused"), [("/srv/shop", True), ("/srv/other", False)], ids=["the folder", "another folder"])
 async def test_a_folder_is_whose_block_led_there_on_whatever_machine(folder: str, kind: str, *, is_refused: bool) -> None:
     """The key was restored on another one."""

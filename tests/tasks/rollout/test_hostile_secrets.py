@@ -22,6 +22,7 @@ from blocks.gitops.gitops import FileEdit, GitOps
 from blocks.key_folder.places import Kept, keep_place, whole_settings
 from blocks.kubernetes.api.users import with_users_of
 from blocks.kubernetes.platform import KubernetesPlatform
+from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.platform import ScriptPlatform
 from tasks.rollout import as_deployed
 from tasks.rollout.as_deployed import load_platform_to_roll_back
@@ -35,6 +36,7 @@ GITOPS, GIT, ENGINE, CLUSTER, SCRIPT, BY_NAME = (
     "script/shop",
     "kubernetes/named",
 )
+HOSTS = "script-hosts/shop"
 CREDENTIALS = "kubernetes-credentials/p"
 CONFIG = "clusters: [{name: c, cluster: {server: 'https://%s'}}]\ncontexts: []\n%s\nusers: [%s]\n"
 ONE = CONFIG % ("one", "", "{name: u, user: {token: old-token}}")
@@ -49,6 +51,9 @@ RELEASED: dict[str, Block] = {
         address="http://127.0.0.1:1", scripts=SCRIPTS, environment={"TOKEN": SecretStr("old"), "MORE": SecretStr("old")}, rotates=["TOKEN"]
     ),
     BY_NAME: KubernetesPlatform(workload="shop", credentials=CREDENTIALS),
+    HOSTS: ScriptHosts(
+        address="http://127.0.0.1:1", scripts=SCRIPTS, hosts=["deploy@web-1"], key=SecretStr("key-1"), known_hosts=["web-1 ssh-ed25519 A"]
+    ),
 }
 Edit = Callable[[SecretStr], dict[str, Block]]
 SECRETS: dict[str, tuple[str, Edit]] = {
@@ -59,6 +64,7 @@ SECRETS: dict[str, tuple[str, Edit]] = {
     "cluster of gitops": (GITOPS, lambda one: {CLUSTER: RELEASED[CLUSTER].model_copy(update={"config": one})}),
     "cluster": (CLUSTER, lambda one: {CLUSTER: RELEASED[CLUSTER].model_copy(update={"config": one, "workload": "evil"})}),
     "cluster by name": (BY_NAME, lambda one: {BY_NAME: RELEASED[BY_NAME].model_copy(update={"config": one})}),
+    "hosts": (HOSTS, lambda one: {HOSTS: RELEASED[HOSTS].model_copy(update={"key": one, "hosts": ["deploy@evil"]})}),
     "script": (SCRIPT, lambda one: {SCRIPT: RELEASED[SCRIPT].model_copy(update={"environment": {"TOKEN": one, "MORE": one}})}),
 }
 LAUGHS = "a: &a [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -116,7 +122,7 @@ class Api:
 def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     """Use it, after a release."""
     found = Api()
-    parts = {GITOPS: [GITOPS, GIT, ENGINE, CLUSTER], CLUSTER: [CLUSTER], SCRIPT: [SCRIPT]}
+    parts = {GITOPS: [GITOPS, GIT, ENGINE, CLUSTER], CLUSTER: [CLUSTER], SCRIPT: [SCRIPT], HOSTS: [HOSTS]}
     for name, of in parts.items():
         keep_place(name, Kept("id", {one: whole_settings(RELEASED[one]) for one in of}))
     keep_place(BY_NAME, Kept("id", {BY_NAME: whole_settings(RELEASED[BY_NAME]), CREDENTIALS: {"kubeconfig": ONE}}))
@@ -153,7 +159,8 @@ def without_secrets(parts: dict[str, dict[str, Any]]) -> dict[str, Any]:
     """Give settings as they lead somewhere."""
     found = json.loads(json.dumps(parts))
     for one in found.values():
-        one.pop("token", None)
+        for secret in ("token", "key"):
+            one.pop(secret, None)
         (one.get("pull_requests") or {}).pop("token", None)
         (one.get("environment") or {}).pop("TOKEN", None)
         if one.get("config"):

@@ -185,3 +185,11 @@ async def test_a_version_that_is_ill_on_its_first_host_goes_no_further(farm: Far
     with pytest.raises(RolloutFailed, match=r"1.1-ill does not answer"):
         await farm.platform().shift(50, lease)
     assert farm.versions() == ["1.1-ill", "1.0", "1.0", "1.0"]
+
+
+async def test_a_rollback_takes_a_present_key_for_hosts_that_refuse_and_not_for_those_that_do_not_answer(farm: Farm) -> None:
+    """A host that is down says nothing of a key, and must not keep the others from the one that serves."""
+    farm.hosts["web-1"].is_down = True
+    assert await farm.platform().refused() == ""
+    (farm.hosts["web-2"].home / "app.sh").unlink()
+    assert "web-2" in await farm.platform().refused()

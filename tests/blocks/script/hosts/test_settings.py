@@ -10,6 +10,9 @@ from pydantic import ValidationError
 
 from blocks.platform import Counts, Platform
 from blocks.script.hosts.counts import summed
+from blocks.script.hosts.platform import ScriptHosts
+from flows.commands.blocks import _placed, kinds
+from tasks.rules.plan.blocks_file import read_blocks
 from tests.blocks.script.hosts.farms import Farm
 
 SCRIPTS = {name: ["./app.sh", name] for name in ("deploy", "status", "verify", "rollback")}
@@ -51,3 +54,15 @@ def test_counts_of_hosts_are_summed_and_begin_anew_with_any_of_them() -> None:
     again = summed({"web-1": {"1.0": {**one, "started": "script 9"}}, "web-2": {"1.0": two}})
     assert again["1.0"]["started"] != found["1.0"]["started"]
     assert summed({}) == {}
+
+
+def test_the_documented_block_is_read_as_it_stands() -> None:
+    """Its key from the environment, its folder as it is on the hosts, and its secrets hidden from the API."""
+    text = (Path(__file__).parents[4] / "docs" / "scripts.md").read_text(encoding="utf-8").partition("## On hosts")[2]
+    content = text.partition("```yaml\n")[2].partition("```")[0]
+    blocks, problems = read_blocks(content.encode(), name="blocks.yaml", kinds=kinds(), environ={"SHOP_SSH_KEY": "line\nline\n"})
+    assert problems == []
+    found = _placed(blocks["script-hosts/shop-production"], Path("/srv/here"))
+    assert isinstance(found, ScriptHosts)
+    assert (found.key.get_secret_value(), found.working_directory, found.at_once) == ("line\nline\n", "shop", 2)
+    assert {"key", "passphrase", "environment.*"} <= set(ScriptHosts.model_json_schema()["secret_fields"])
