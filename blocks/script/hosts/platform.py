@@ -50,8 +50,7 @@ class ScriptHosts(Block):
     hosts: list[HostText] = Field(min_length=1, max_length=500, description="Each as `[USER@]HOST[:PORT]`, in the order of a release.")
     at_once: Annotated[int, Field(ge=1, le=100)] = Field(default=1, description="On how many hosts a script acts at the same time.")
     user: str = Field(default="", description="Who logs in where a host names no user.")
-    key: SecretStr = Field(description="The private key, as ssh-keygen writes it.")
-    passphrase: SecretStr = Field(default=SecretStr(""), description="What opens the key, if it is encrypted.")
+    key: SecretStr = Field(description="The private key, as ssh-keygen writes it, without a passphrase.")
     known_hosts: list[str] = Field(min_length=1, max_length=2_000, description="The hosts' public keys, in lines as of known_hosts(5).")
     jump_hosts: list[HostText] = Field(default_factory=list, max_length=5, description="The hosts that lead there, in order.")
     python: str = Field(default="python3", description="Python on the hosts, 3.9 or newer.")
@@ -281,7 +280,7 @@ class ScriptHosts(Block):
     async def _together(self) -> AsyncIterator[Together]:
         """Give all hosts, each connected once it is asked something."""
         key, settings, folder = self.key.get_secret_value(), self._settings(), self._folder()
-        access = Access("\n".join(self.known_hosts), key, self.passphrase.get_secret_value(), self.user, self.jump_hosts)
+        access = Access("\n".join(self.known_hosts), key, self.user, self.jump_hosts)
         async with AsyncExitStack() as stack:
             hosts: list[OnHost] = []
             known: dict[str, Any] = {

@@ -28,14 +28,13 @@ class Access:
 
     Fields:
         known_hosts: Lines as in known_hosts(5): the keys of all hosts and jump hosts.
-        key, passphrase: The private key, as ssh-keygen writes it, and what opens it, "" if nothing must.
+        key: The private key, as ssh-keygen writes it without a passphrase.
         user: Who logs in where a name says no one.
         jump_hosts: The hosts that lead there, in order.
     """
 
     known_hosts: str
     key: str
-    passphrase: str
     user: str
     jump_hosts: Sequence[str] = ()
 
@@ -117,9 +116,11 @@ def _options(access: Access) -> dict[str, Any]:
     except ValueError as error:
         raise BadInput(str(error), field="known_hosts", fix="Write lines as `ssh-keyscan` prints them, once you compared them") from None
     try:
-        key = asyncssh.import_private_key(access.key, access.passphrase or None)
+        key = asyncssh.import_private_key(access.key)
     except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-        raise BadInput(f"it cannot be read: {error}", field="key", fix="Give a private key as ssh-keygen writes it") from None
+        raise BadInput(
+            f"it cannot be read: {error}", field="key", fix="Give a private key as ssh-keygen writes it, without a passphrase"
+        ) from None
 
     def match(host: str, _address: str, port: int | None) -> Any:
         return known.match(host, "", port)  # by its name alone: another host's address proves nothing of this one

@@ -65,4 +65,4 @@ def test_the_documented_block_is_read_as_it_stands() -> None:
     found = _placed(blocks["script-hosts/shop-production"], Path("/srv/here"))
     assert isinstance(found, ScriptHosts)
     assert (found.key.get_secret_value(), found.working_directory, found.at_once) == ("line\nline\n", "shop", 2)
-    assert {"key", "passphrase", "environment.*"} <= set(ScriptHosts.model_json_schema()["secret_fields"])
+    assert {"key", "environment.*"} <= set(ScriptHosts.model_json_schema()["secret_fields"])

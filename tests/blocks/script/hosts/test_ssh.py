@@ -42,9 +42,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def make_key(path: Path, *more: str) -> str:
+def make_key(path: Path, *, passphrase: str = "") -> str:
     """Make a key; gives its public part."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", *more, "-f", path], check=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", "", "-f", path], check=True)
     return path.with_suffix(".pub").read_text().strip()
 
 
@@ -70,7 +70,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                         break
                 assert sshd.poll() is None, (folder / "log").read_text()
                 time.sleep(0.02)
-            access = Access(f"[127.0.0.1]:{port} {host_key}\n", (folder / "own").read_text(), "", getpass.getuser())
+            access = Access(f"[127.0.0.1]:{port} {host_key}\n", (folder / "own").read_text(), getpass.getuser())
             yield Place(f"127.0.0.1:{port}", access, other_key, home)
         finally:
             sshd.terminate()
@@ -132,10 +132,12 @@ async def test_what_cannot_be_reached_or_used_says_which(place: Place, tmp_path:
     """A port that is closed, an account that refuses the key, a key that cannot be read."""
     make_key(tmp_path / "stranger")
     stranger = replace(place.access, key=(tmp_path / "stranger").read_text())
+    make_key(tmp_path / "locked", passphrase="words")
     cases: list[tuple[str, Access, type[ShipwayError], str]] = [
         (f"127.0.0.1:{free_port()}", place.access, Unreachable, "does not answer"),
         (place.name, stranger, Permanent, "refuses"),
         (place.name, replace(place.access, key="nonsense"), BadInput, "^key: "),
+        (place.name, replace(place.access, key=(tmp_path / "locked").read_text()), BadInput, "without a passphrase"),
     ]
     for name, access, kind, says in cases:
         with pytest.raises(kind, match=says) as caught:
