@@ -53,7 +53,7 @@ def main() -> None:
     except Not as error:
         answer = {"not": error.kind, "why": error.why}
     except OSError as error:
-        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EROFS}
+        is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
         answer = {"not": "full" if is_full else "cannot", "why": f"{error.filename or 'a file'}: {error.strerror}"}
     sys.stdout.write(f"\n{ANSWER}{json.dumps(answer)}\n")
     sys.stdout.flush()
@@ -169,8 +169,11 @@ def _ended(run: Path, order: Order, *, has_more: bool) -> Reply:
 
 
 def _use_up(run: Path, order: Order) -> None:
-    run.mkdir(mode=0o700)
-    (run / MARK).write_text(order["mark"], encoding="ascii")
+    """Make a run's folder in one step, with whose it is: a disk that fills up leaves none, and the number unused."""
+    draft = run.with_suffix(".new")
+    draft.mkdir(mode=0o700, exist_ok=True)
+    (draft / MARK).write_text(order["mark"], encoding="ascii")
+    draft.replace(run)
 
 
 def _expect_same(run: Path, order: Order) -> None:

@@ -13,11 +13,21 @@ from blocks.script.hosts.orders import Ran
 
 @dataclass
 class LocalHost:
-    """One account; `is_down` lets it not answer, and `drops` break the connection after so many more orders were begun."""
+    """One account.
+
+    Fields:
+        name: As the block has it.
+        home: Its home.
+        is_down: Whether it does not answer.
+        is_full: Whether nothing can be written there, but by what only reads.
+        drops: After so many more orders the connection breaks, once an order was done.
+        commands: What it was given to run.
+    """
 
     name: str
     home: Path
     is_down: bool = False
+    is_full: bool = False
     drops: int | None = None
     commands: list[str] = field(default_factory=list)
 
@@ -26,8 +36,9 @@ class LocalHost:
         if self.is_down:
             raise Unreachable(f"{self.name} does not answer")
         self.commands.append(command)
+        is_full = self.is_full and b'"do": "read"' not in given
         process = await asyncio.create_subprocess_exec(
-            "/bin/sh", "-c", command,
+            "/bin/sh", "-c", f"ulimit -f 0; {command}" if is_full else command,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             cwd=self.home, env={"HOME": str(self.home), "PATH": os.environ["PATH"]},
         )  # fmt: skip

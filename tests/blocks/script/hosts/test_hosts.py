@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.errors import Refused, RolloutFailed, ScriptFailed, Superseded, Unreachable, WorldMoved
+from blocks.errors import Refused, RolloutFailed, ScriptFailed, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.run_again import Allowed
 from blocks.script import effects
 from blocks.script.hosts import effects as on_hosts
@@ -156,6 +156,24 @@ async def test_a_worker_that_dies_inside_finds_the_script_and_a_broken_connectio
         await farm.platform().shift(25, lease)
     assert farm.versions() == ["1.1-slow", "1.0", "1.0", "1.0"]
     assert farm.acts("web-1") == ["deploy 1.1-slow"]
+
+
+async def test_a_full_host_begins_nothing_and_is_gone_on_with_once_there_is_room(tmp_path: Path) -> None:
+    """Before a release, and in the middle of it; a run that could not be written down was never begun."""
+    farm = make_farm(tmp_path, 2)
+    lease = await farm.platform().acquire_lease("run-1")
+    farm.hosts["web-2"].is_full = True
+    with pytest.raises(Temporary, match=r"web-2: .*Free some space there"):
+        await farm.platform().prepare("1.1", lease, timeout_seconds=10)
+    farm.hosts["web-2"].is_full = False
+    await farm.platform().prepare("1.1", lease, timeout_seconds=10)
+    farm.hosts["web-2"].is_full = True
+    with pytest.raises(Temporary, match=r"done on 1 of 2 hosts \(web-1\); failed on web-2: .*Free some space there"):
+        await farm.platform().shift(100, lease)
+    assert farm.versions() == ["1.1", "1.0"]
+    farm.hosts["web-2"].is_full = False
+    await farm.platform().shift(100, lease)
+    assert [farm.acts(name) for name in farm.hosts] == [["deploy 1.1"]] * 2
 
 
 async def test_an_older_owner_is_refused_here_and_by_the_hosts_and_so_is_another_installation(farm: Farm, tmp_path: Path) -> None:
