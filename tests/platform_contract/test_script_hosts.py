@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
+from tests.blocks.script.hosts.accounts import accounts
 from tests.blocks.script.hosts.farms import Farm, make_farm
 from tests.platform_contract.contract import PlatformContract
 from tests.platform_contract.environment import ALL, ContractEnvironment
@@ -42,7 +44,7 @@ class Hosts(ContractEnvironment):
 
     def empty(self) -> ScriptHosts:
         """Give hosts on which nothing was ever deployed."""
-        return make_farm(self.farm.folder.with_name("empty"), 2, "").platform()
+        return make_farm(self.farm.folder.with_name("empty"), 2, "", accounts=self.farm.hosts["web-1"].accounts).platform()
 
     async def ask(self, url: str) -> str:
         """Ask one host, or any."""
@@ -51,10 +53,17 @@ class Hosts(ContractEnvironment):
         return (host.home / "version").read_text().strip()
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Path]:
+    """Run what does the orders."""
+    with accounts() as path:
+        yield path
+
+
 class TestScriptHosts(PlatformContract):
     """Replaces what runs host by host."""
 
     @pytest.fixture
-    async def environment(self, tmp_path: Path) -> Hosts:
+    async def environment(self, tmp_path: Path, warm: Path) -> Hosts:
         """Give two hosts that run the first version."""
-        return Hosts(make_farm(tmp_path / "farm", 2))
+        return Hosts(make_farm(tmp_path / "farm", 2, accounts=warm))

@@ -73,7 +73,7 @@ class Farm:
         return lease
 
 
-def make_farm(folder: Path, number: int, version: str = "1.0") -> Farm:
+def make_farm(folder: Path, number: int, version: str = "1.0", *, accounts: Path | None = None) -> Farm:
     """Lay so many hosts out, each of which runs a version."""
     hosts = {}
     for one in range(1, number + 1):
@@ -81,5 +81,5 @@ def make_farm(folder: Path, number: int, version: str = "1.0") -> Farm:
         home.mkdir(parents=True)
         shutil.copy(SCRIPT, home)
         (home / "version").write_text(f"{version}\n")
-        hosts[f"web-{one}"] = LocalHost(f"web-{one}", home)
+        hosts[f"web-{one}"] = LocalHost(f"web-{one}", home, accounts=accounts)
     return Farm(folder / "notes", hosts)

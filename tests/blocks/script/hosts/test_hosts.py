@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from blocks.run_again import Allowed
 from blocks.script import effects
 from blocks.script.hosts import effects as on_hosts
 from tests.blocks.script.apps import until
+from tests.blocks.script.hosts.accounts import accounts
 from tests.blocks.script.hosts.farms import Farm, make_farm
 
 pytestmark = pytest.mark.slow
@@ -26,10 +28,17 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_hosts, "PATIENCE_SECONDS", 0.2)
 
 
+@pytest.fixture(scope="module")
+def warm() -> Iterator[Path]:
+    """Run what does the orders."""
+    with accounts() as path:
+        yield path
+
+
 @pytest.fixture
-def farm(tmp_path: Path) -> Farm:
+def farm(tmp_path: Path, warm: Path) -> Farm:
     """Give four hosts that run 1.0."""
-    return make_farm(tmp_path, 4)
+    return make_farm(tmp_path, 4, accounts=warm)
 
 
 def break_deploy(farm: Farm, name: str) -> None:
@@ -116,9 +125,9 @@ async def test_a_rollback_restores_all_that_answer_and_is_over_once_the_last_one
     assert [farm.acts(name) for name in farm.hosts] == [["deploy 1.1", "rollback 1.0"]] * 2 + [[], []]
 
 
-async def test_a_rollback_after_a_promotion_is_not_kept_from_the_other_hosts_by_one(tmp_path: Path) -> None:
+async def test_a_rollback_after_a_promotion_is_not_kept_from_the_other_hosts_by_one(tmp_path: Path, warm: Path) -> None:
     """The earlier version serves where it can, and the rollback fails by name."""
-    farm = make_farm(tmp_path, 2)
+    farm = make_farm(tmp_path, 2, accounts=warm)
     lease = await farm.begin("1.1")
     await farm.platform().shift(100, lease)
     await farm.platform().promote(lease)
@@ -158,9 +167,9 @@ async def test_a_worker_that_dies_inside_finds_the_script_and_a_broken_connectio
     assert farm.acts("web-1") == ["deploy 1.1-slow"]
 
 
-async def test_a_full_host_begins_nothing_and_is_gone_on_with_once_there_is_room(tmp_path: Path) -> None:
+async def test_a_full_host_begins_nothing_and_is_gone_on_with_once_there_is_room(tmp_path: Path, warm: Path) -> None:
     """Before a release, and in the middle of it; a run that could not be written down was never begun."""
-    farm = make_farm(tmp_path, 2)
+    farm = make_farm(tmp_path, 2, accounts=warm)
     lease = await farm.platform().acquire_lease("run-1")
     farm.hosts["web-2"].is_full = True
     with pytest.raises(Temporary, match=r"web-2: .*Free some space there"):
