@@ -27,7 +27,7 @@ from blocks.script.hosts.reach import CONNECTING, Connect, Reach
 from blocks.script.hosts.settings import HostText, expect_meant
 from blocks.script.hosts.shares import backward, course, number_of
 from blocks.script.hosts.ssh import Access, connected
-from blocks.script.hosts.together import Together, environment_id, expect_known, make_places
+from blocks.script.hosts.together import Together, environment_id, expect_answers, expect_known, make_places
 from blocks.script.programs import plain
 from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, Scripts
 from blocks.script.words import ALL_PERCENT, check_version, previous_after, progress_lines
@@ -97,9 +97,16 @@ class ScriptHosts(Block):
         return found
 
     async def current(self) -> Position:
-        """Read what runs now: the canary's share is the hosts that run it; a host of which nothing is known is in `trouble`, by name."""
+        """Read what runs now: the canary's share is the hosts that run it; a host of which nothing is known is in `trouble`, by name.
+
+        Raises:
+            Unreachable: A host does not answer, which may pass, and it is not a rollback that asks.
+        """
         async with self._together() as together:
-            return (await together.position(verifies=True))[0]
+            position, answers, errors = await together.position(verifies=True)
+            if not self._rolls_back and not await together.is_rolled_back():
+                expect_answers(answers, errors)
+            return position
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Become the owner under the next generation; hosts refuse older ones from the first order on.
@@ -210,11 +217,7 @@ class ScriptHosts(Block):
         return addresses(position, answers, public=self.address, of_host=self.host_address)
 
     async def counts(self) -> dict[str, Counts]:
-        """Read the counts that `counts` prints on every host, summed; empty if there is no such script.
-
-        Raises:
-            Temporary: A host does not say them: no data rather than those of some.
-        """
+        """Read the counts that `counts` prints on every host, summed; Temporary if one does not say them, empty if there is no script."""
         if not self.scripts.counts:
             return {}
         async with self._together() as together:

@@ -62,6 +62,11 @@ class Together:
 
         return await _each(self.hosts, ask, at_once=AT_ONCE), errors
 
+    async def is_rolled_back(self) -> bool:
+        """Say whether a rollback holds the lease now."""
+        notes = await self.shared.notes()
+        return notes["owner"] is not None and notes.get("rollback", False)
+
     async def refused(self) -> str:
         """Say which hosts refuse us, or fail to say what runs; "" if none does."""
         errors = (await self.answers())[1]
@@ -179,6 +184,16 @@ def expect_known(answers: Sequence[Answer], errors: Sequence[ShipwayError], *, w
     if any(not isinstance(error, Temporary) for error in errors):
         raise Permanent(message)
     raise Unreachable(message, delay_seconds=5)
+
+
+def expect_answers(answers: Sequence[Answer], errors: Sequence[ShipwayError]) -> None:
+    """Expect no fault that may pass: a connection that breaks for a moment is to be tried again, and not to end a release.
+
+    Raises:
+        Unreachable: Some host did not answer, and each fault may pass.
+    """
+    if errors and all(isinstance(error, Temporary) for error in errors):
+        expect_known(answers, errors, what="the position")
 
 
 def environment_id(folder: Path) -> str:
