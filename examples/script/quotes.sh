@@ -1,7 +1,7 @@
 #!/bin/sh
 # Deploys the quotes on this machine, by hand or by Shipway: `./quotes.sh deploy 1.1`.
 set -eu
-state=${QUOTES_STATE:-running} port=${QUOTES_PORT:-8085}
+state=${QUOTES_STATE:-running} host=${QUOTES_HOST:-127.0.0.1} port=${QUOTES_PORT:-8085}
 mkdir -p "$state"
 
 case $1 in
@@ -19,5 +19,5 @@ deploy)
     echo "$2" >"$state/version"
     ;;
 status) [ ! -f "$state/version" ] || ! kill -0 "$(cat "$state/pid")" 2>/dev/null || cat "$state/version" ;;
-verify) [ "$(curl -fsS --max-time 5 "http://127.0.0.1:$port/version")" = "$2" ] ;;
+verify) [ "$(curl -fsS --max-time 5 "http://$host:$port/version")" = "$2" ] ;;
 esac

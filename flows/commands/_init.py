@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.commands import _terminal
 
@@ -19,6 +19,8 @@ QUESTIONS = {
     "method": "How is it deployed? {methods}",
     "local": "Which program serves it, with {{port}} for its port and {{version}} for its version?",
     "script": "Which program deploys, with {{environment}} for staging or production? Behind it: deploy VERSION, status, verify VERSION.",
+    "script-hosts": "Which program deploys on a host? Behind it: deploy VERSION, status, verify VERSION.",
+    "hosts": "On which hosts? Those of staging, then those of production, as stage-1 web-1,web-2.",
     "workload": "Which workloads are staging and production, as NAMESPACE/NAME?",
     "repository": "Which repository does Argo CD deploy from?",
     "edit": "Which value in it is the version, as FILE:PATH, or FILE:image=NAME of a kustomization?",
@@ -49,9 +51,9 @@ def collect(arguments: argparse.Namespace, folder: Path, *, tags: list[str], ask
     service = _answer("service", arguments.service, starter.check_service, asks=asks, default=starter.service_of(folder.name))
     method = _answer("method", arguments.method, starter.check_method, asks=asks, default="local")
     _expect_fitting(arguments, method)
-    found: dict[str, object] = {}
+    found: dict[str, Any] = {}
     for option in starter.OF_METHOD[method]:
-        checks, default = _check_of(option, method, service)
+        checks, default = _check_of(option, method, service, found.get("hosts", ()))
         is_asked = asks and option in starter.ASKED[method]
         given = getattr(arguments, "program" if option == "command" else option)
         text = " ".join(given) if isinstance(given, list) else given
@@ -62,7 +64,7 @@ def collect(arguments: argparse.Namespace, folder: Path, *, tags: list[str], ask
         method=method,
         approvers=approvers,
         tag=starter.propose(tags, service).tag,
-        **{{"workload": "workloads", "address": "addresses"}.get(option, option): value for option, value in found.items()},  # type: ignore[arg-type]
+        **{{"workload": "workloads", "address": "addresses"}.get(option, option): value for option, value in found.items()},
     )
 
 
@@ -164,14 +166,15 @@ def _answer(name: str, given: str | None, check: Callable[[str], Value], *, asks
             _terminal.show(f"{error.wrong[:1].upper()}{error.wrong[1:]}. {error.fix}", error=True)
 
 
-def _check_of(option: str, method: str, service: str) -> tuple[Callable[[str], object], str]:
+def _check_of(option: str, method: str, service: str, hosts: tuple[tuple[str, ...], ...]) -> tuple[Callable[[str], object], str]:
     """Give what checks an option of a method, and its default, "" if it has none."""
     from tasks.rules.plan import starter
 
     return {
         "command": (lambda text: starter.check_command(text, method), ""),
         "workload": (lambda text: starter.check_workloads(starter.words_of(text)), " ".join(starter.workloads_of(service))),
-        "address": (lambda text: starter.check_addresses(starter.words_of(text)), ""),
+        "hosts": (_check_hosts, ""),
+        "address": (lambda text: starter.check_addresses(starter.words_of(text)), " ".join(starter.addresses_of(hosts))),
         "repository": (_check_repository, ""),
         "edit": (starter.check_edit, ""),
         "health": (starter.check_health, starter.HEALTH),
@@ -188,6 +191,21 @@ def _check_repository(text: str) -> str:
     except BadInput as error:
         raise BadInput(error.wrong, field="--repository", fix=error.fix) from None
     return text
+
+
+def _check_hosts(text: str) -> tuple[tuple[str, ...], ...]:
+    """Check the hosts as the block `script-hosts` does."""
+    from blocks.errors import BadInput
+    from blocks.script.hosts.names import read_name
+    from tasks.rules.plan.starter import check_hosts
+
+    found = check_hosts(text.split())
+    try:
+        for host in (*found[0], *found[1]):
+            read_name(host)
+    except ValueError as error:
+        raise BadInput(str(error), field="--hosts", fix="Write it as [USER@]HOST[:PORT].") from None
+    return found
 
 
 def _missing(arguments: argparse.Namespace) -> list[str]:

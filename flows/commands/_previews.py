@@ -24,10 +24,12 @@ def ask_platforms(plan: Plan, *, version: str | None) -> tuple[list[str], list[s
     """
     import asyncio
 
-    from blocks.errors import ShipwayError
+    from blocks.errors import BadInput, ShipwayError
 
     try:
         return asyncio.run(_ask(plan, version))
+    except BadInput as error:  # as a block that no one made: a release would be refused
+        return [str(error)], [], {}
     except ShipwayError as error:
         return [], [f"no preview of the changes: {error}"], {}
 
@@ -44,7 +46,7 @@ async def _ask(plan: Plan, version: str | None) -> tuple[list[str], list[str], P
         found = await load_platforms(plan)
     for name, platform in found.items():
         try:
-            _expect_jobs(platform, plan, name)
+            _expect_able(platform, plan, name)
         except BadInput as error:
             problems.append(str(error))
         if version is not None and (preview := await preview_environment(platform, version)) is not None:
@@ -90,10 +92,12 @@ async def _ask_owners(plan: Plan, platforms: dict[str, Any]) -> list[str]:
     return problems or [one for one in [same_environment(places, things)] if one]
 
 
-def _expect_jobs(platform: Any, plan: Plan, environment: str) -> None:
+def _expect_able(platform: Any, plan: Plan, environment: str) -> None:
     from tasks.rollout.migrate import expect_jobs
+    from tasks.rollout.shares import expect_shares
 
     expect_jobs(platform, plan, environment)
+    expect_shares(platform, plan, environment)
 
 
 def print_previews(previews: Previews, *, version: str | None) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:  # models take time that `shipway --help` does not have
     from tasks.rules.plan.starter import Answers
 
 HELP = "Write a plan and its platform blocks into this folder, from five questions or from options."
-METHODS = ("local", "kubernetes", "gitops", "script")
+METHODS = ("local", "kubernetes", "gitops", "script", "script-hosts")
 PLAN, BLOCKS = "shipway.yaml", "blocks.yaml"
 
 
@@ -26,7 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         dest="program",  # `command` is the word after `shipway`
         metavar="WORDS",
         help='local: the program, as "python3 app.py {port}"; script: what deploys, as "./deploy.sh {environment}", which is run with '
-        "deploy VERSION, status, or verify VERSION behind it",
+        "deploy VERSION, status, or verify VERSION behind it; script-hosts: the same, as it lies on the hosts",
     )
     parser.add_argument(
         "--workload", nargs=2, metavar=("STAGING", "PRODUCTION"), help="kubernetes, gitops: the workloads, each as NAMESPACE/NAME"
@@ -38,7 +38,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="gitops: the value in it that is the version, as apps/shop/values.yaml:image.tag, or FILE:image=NAME",
     )
     parser.add_argument(
-        "--address", nargs=2, metavar=("STAGING", "PRODUCTION"), help="script: where each is reached, as http://127.0.0.1:8085"
+        "--hosts", nargs=2, metavar=("STAGING", "PRODUCTION"), help="script-hosts: the hosts of each, as stage-1 ada@web-1:2222,web-2"
+    )
+    parser.add_argument(
+        "--address",
+        nargs=2,
+        metavar=("STAGING", "PRODUCTION"),
+        help="script, script-hosts: where each is reached, as http://127.0.0.1:8085 (default with hosts: the first of each)",
     )
     parser.add_argument("--health", metavar="PATH", help="the path that answers with 200 if the service is well (default: /healthz)")
     parser.add_argument("--approvers", metavar="NAMES", help="who approves, as ada,grace; none if a release needs no approval")
@@ -134,7 +140,9 @@ def _notes(answers: Answers) -> list[str]:
     if answers.method == "gitops":
         workloads = " and ".join(answers.workloads)
         found.append(f"the Application {answers.service}, the branch main, and the workloads {workloads} are assumed. See {BLOCKS}.")
-    if answers.method == "script":
+    if answers.method == "script-hosts":
+        found.append(f"the user deploy, and the addresses {' and '.join(answers.addresses)}, are assumed if not given. See {BLOCKS}.")
+    if answers.method.startswith("script"):
         found.append(f"the scripts are called as in {BLOCKS}, and {answers.health} must answer with 200. Write there how yours are called.")
     if not answers.approvers:
         found.append("releases need no approval.")

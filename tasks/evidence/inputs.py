@@ -22,6 +22,7 @@ from tasks.rollout.manifests import read_manifests
 from tasks.rollout.migrate import expect_jobs
 from tasks.rollout.platforms import load_platforms, load_prometheus
 from tasks.rollout.preview import preview_environment
+from tasks.rollout.shares import expect_shares
 from tasks.rules.approval.digest import digest
 from tasks.rules.evidence.change_log import ChangeLog, join_changes
 from tasks.rules.evidence.inputs import PROMETHEUS, Inputs, TakenPlan
@@ -127,6 +128,7 @@ async def _read_changes(folder: str, plan: Plan, running: list[str | None], *, v
 async def _look_at(plan: Plan, environment: str, platform: Platform) -> tuple[Position, str]:
     """Read an environment's position, and the fingerprint of its platform's settings."""
     expect_jobs(platform, plan, environment)
+    expect_shares(platform, plan, environment)
     position, cluster = await asyncio.gather(platform.current(), reached_by(platform))
     if "trouble" in position:
         raise WorldMoved(f"{environment}: {position['trouble']}")

@@ -52,15 +52,16 @@ def test_migrations_on_a_platform_without_jobs_are_a_problem_of_each_environment
     assert previews == {}
 
 
-def test_a_platform_that_no_one_made_is_said_and_is_not_a_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Nothing is printed that could be taken for an answer."""
+def test_a_platform_that_no_one_made_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Also of a type that has hosts; nothing is printed that could be taken for an answer."""
     plan = plan_on("local-with-jobs", tmp_path, migrations=[])
-    away = plan.model_copy(update={"production": plan.production.model_copy(update={"platform": "local/never-made"})})
-    problems, notes, previews = ask_platforms(away, version="1.1")
-    assert problems == []
-    assert "no preview of the changes" in notes[0]
-    print_previews(previews, version="1.1")
-    assert capsys.readouterr().out == ""
+    for name in ("local/never-made", "script-hosts/never-made"):
+        away = plan.model_copy(update={"production": plan.production.model_copy(update={"platform": name})})
+        problems, notes, previews = ask_platforms(away, version="1.1")
+        assert problems[0].startswith(f"production.platform: the block {name} does not exist or cannot be read")
+        assert notes == []
+        print_previews(previews, version="1.1")
+        assert capsys.readouterr().out == ""
 
 
 def test_environments_that_share_a_place_are_a_problem_of_the_check(tmp_path: Path) -> None:

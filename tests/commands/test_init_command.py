@@ -20,6 +20,7 @@ OPTIONS = {
     "local": ["--command", "python3 app-{version}.py {port}"],
     "kubernetes": ["--workload", "shop-staging/shop", "shop/shop"],
     "gitops": ["--repository", "https://git.example.com/shop/deploy.git", "--edit", "apps/shop/values.yaml:image.tag"],
+    "script-hosts": ["--command", "./deploy.sh", "--hosts", "stage-1.invalid", "web-1.invalid,ada@web-2.invalid:2222"],
     "script": ["--command", "./deploy.sh {environment}", "--address", "http://127.0.0.1:8084", "http://127.0.0.1:8085"],
 }
 SCRIPT = "#!/bin/sh\n[ $2 = status ] || exit 1\n"
@@ -56,7 +57,7 @@ def test_the_plan_of_each_method_passes_the_check(method: str, folder: Path, cap
     assert names_in(folder) == FILES
     assert (folder / "shipway.yaml").read_text().startswith("# yaml-language-server: $schema=shipway.schema.json\n")
     assert (folder / "shipway.schema.json").read_text() == schema_text()
-    token = "DEPLOY_TOKEN=… " if method == "gitops" else ""
+    token = {"gitops": "DEPLOY_TOKEN=… ", "script-hosts": "DEPLOY_KEY=… DEPLOY_KNOWN_HOSTS=… "}.get(method, "")
     assert said.endswith(f"Next:\n  shipway up && {token}shipway blocks apply blocks.yaml\n  shipway check shipway.yaml --version 0.1.0\n")
     assert "git init && git add ." in said
     assert main(["check", "--version", "0.1.0", "--json"]) == 0
@@ -72,7 +73,8 @@ def test_the_blocks_of_each_method_are_saved_and_the_check_passes_with_them(
     method: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The server knows every platform of the plan; that a cluster does not answer is said and is not a problem of the plan."""
-    monkeypatch.setenv("DEPLOY_TOKEN", "hush-hush")
+    for name in ("DEPLOY_TOKEN", "DEPLOY_KEY", "DEPLOY_KNOWN_HOSTS"):
+        monkeypatch.setenv(name, "hush-hush")
     monkeypatch.setenv("KUBECONFIG", str(folder / "none"))
     (folder / "deploy.sh").write_text(SCRIPT)
     (folder / "deploy.sh").chmod(0o755)
@@ -108,6 +110,9 @@ def test_without_a_terminal_the_error_names_the_options_and_nothing_is_written(f
         ("gitops", ["--repository", "https://ada:hush@git.example.com/a.git"], "--repository"),
         ("gitops", ["--edit", "values.yaml"], "--edit"),
         ("script", ["--command", "./deploy.sh"], "--command"),
+        ("script-hosts", ["--hosts", "web-0", ","], "--hosts"),
+        ("script-hosts", ["--hosts", "web-0", "web-1:ssh"], "--hosts"),
+        ("script", ["--hosts", "web-0", "web-1"], "--hosts"),
         ("script", ["--address", "http://a", "http://a"], "--address"),
     ],
 )

@@ -16,23 +16,21 @@ from blocks.block_copy import copied
 from blocks.errors import BadInput, WorldMoved
 from blocks.hidden_values import hide_values
 from blocks.own_place import expect_own_place, home
-from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
+from blocks.platform import Counts, Endpoints, Lease, LogLine, Position, Preview
 from blocks.run_again import Allowed
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
 from blocks.script.hosts.counts import summed
 from blocks.script.hosts.effects import OnHost
-from blocks.script.hosts.position import addresses, having, to_restore, trouble_of_others
+from blocks.script.hosts.position import addresses, changes, having, trouble_of_others
 from blocks.script.hosts.reach import CONNECTING, Connect, Reach
 from blocks.script.hosts.settings import HostText, expect_meant
-from blocks.script.hosts.shares import backward, course, number_of
+from blocks.script.hosts.shares import course, number_of
 from blocks.script.hosts.ssh import Access, connected
-from blocks.script.hosts.together import Together, environment_id, expect_answers, expect_known, make_places
+from blocks.script.hosts.together import NO_CANARY, Together, environment_id, expect_answers, expect_known, make_places
 from blocks.script.programs import plain
 from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, Scripts
 from blocks.script.words import ALL_PERCENT, check_version, previous_after, progress_lines
-
-NO_CANARY: dict[str, Any] = {"canary": None, "owed": []}
 
 
 class ScriptHosts(Block):
@@ -136,20 +134,7 @@ class ScriptHosts(Block):
         """
         check_version(version)
         async with self._together() as together:
-            notes = await together.shared.expect(lease)
-            await together.settle(lease)
-            rolls_back = notes.get("rollback", False)
-            await together.check(needs_all=not rolls_back)
-            position, answers, errors = await together.position()
-            if not rolls_back:
-                expect_known(answers, errors, what=f"preparing {version}")
-            if position["canary"] not in {None, version} or version == position["baseline"] or position["percent"]:
-                await self._undo(together, lease)
-                position = (await together.position())[0]
-            if "trouble" in position and not rolls_back:
-                raise WorldMoved(position["trouble"])
-            if version != position["baseline"]:
-                await together.note_canary(lease, version, position)
+            await together.prepare(lease, version)
 
     async def shift(self, percent: int, lease: Lease) -> None:
         """Have `percent` of the hosts run the canary: the next ones of the list deploy it, or the last ones return to the baseline.
@@ -208,13 +193,33 @@ class ScriptHosts(Block):
         async with self._together() as together:
             await together.shared.expect(lease)
             await together.settle(lease)
-            await self._undo(together, lease)
+            await together.undo(lease)
 
     async def endpoints(self) -> Endpoints:
         """Say where the service is reached, and each version on the first host that runs it, if hosts have an address."""
         async with self._together() as together:
             position, answers, _ = await together.position()
         return addresses(position, answers, public=self.address, of_host=self.host_address)
+
+    async def preview(self, version: str) -> Preview:
+        """Say which hosts would run another version than they do; a host that shows another key, or runs what was not noted, refuses it.
+
+        Raises:
+            BadInput: The version cannot be used.
+            WorldMoved: A release would not begin, and why.
+            Unreachable: A host does not answer.
+        """
+        check_version(version)
+        async with self._together() as together:
+            position, answers, errors = await together.position()
+        expect_answers(answers, errors)
+        if "trouble" in position:
+            raise WorldMoved(position["trouble"])
+        return Preview(changes=changes(answers, version), drift=[])
+
+    def expect_share(self, percent: int) -> None:
+        """Expect that a number of these hosts makes a share; see `blocks.shares`."""
+        number_of(percent, len(self.hosts))
 
     async def counts(self) -> dict[str, Counts]:
         """Read the counts that `counts` prints on every host, summed; Temporary if one does not say them, empty if there is no script."""
@@ -247,15 +252,6 @@ class ScriptHosts(Block):
         if self.folder:
             await asyncio.to_thread(expect_own_place, self._folder())
         return f"script-hosts {processes.machine_id()} {self._folder()}"
-
-    async def _undo(self, together: Together, lease: Lease) -> None:
-        position, answers, _ = await together.position()
-        if (canary := position["canary"]) is None:
-            return
-        notes = await together.shared.notes()
-        which = backward(together.names, to_restore(notes, answers), at_once=self.at_once)
-        await together.act(lease, which, canary, position["baseline"] or "", goes_on=True)
-        await together.shared.note(lease, **NO_CANARY)
 
     def _folder(self) -> Path:
         return Path(self.folder or home() / "script-hosts" / self._place()).expanduser().resolve()

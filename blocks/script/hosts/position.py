@@ -89,6 +89,16 @@ def trouble_of_others(known: Known, answers: Sequence[Answer]) -> str:
     return _trouble(known, others, is_noted=known["baseline"] is not None)
 
 
+def changes(answers: Sequence[Answer], version: str) -> list[str]:
+    """Say which hosts would run another version than they do, those of one version in one line: `web-1, web-2: 1.0 → 1.1`."""
+    found: dict[str, list[str]] = {}
+    for one in answers:
+        runs = one.running.serves if one.running is not None else None
+        if runs != version:
+            found.setdefault(runs or "nothing", []).append(one.host)
+    return [f"{', '.join(hosts)}: {runs} → {version}" for runs, hosts in found.items()]
+
+
 def addresses(position: Position, answers: Sequence[Answer], *, public: str, of_host: str) -> Endpoints:
     """Say where each version is reached: on the first host that runs it, or where users reach the service, if it runs alone.
 

@@ -9,20 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from blocks.errors import Permanent, Refused, ShipwayError, Superseded, Temporary, Unreachable
+from blocks.errors import Permanent, Refused, ShipwayError, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Position
 from blocks.script import state
 from blocks.script.effects import Environment
 from blocks.script.hosts.effects import OnHost
 from blocks.script.hosts.outcome import error_of, may_go_on
-from blocks.script.hosts.position import Answer, position_of_hosts, unknown
-from blocks.script.hosts.shares import Course
+from blocks.script.hosts.position import Answer, position_of_hosts, to_restore, unknown
+from blocks.script.hosts.shares import Course, backward
 from blocks.script.words import OWED, Act, Running
 
 T = TypeVar("T")
 AT_ONCE = 25  # of hosts that are only asked
 ID = "environment-id"
+NO_CANARY: dict[str, Any] = {"canary": None, "owed": []}
 Outcomes = dict[str, ShipwayError | None]
 
 
@@ -119,6 +120,32 @@ class Together:
         errors = [error for error in outcomes.values() if error is not None]
         if errors and (needs_all or len(errors) == len(outcomes)):
             raise errors[0]
+
+    async def prepare(self, lease: Lease, version: str) -> None:
+        """Make a version the canary of all hosts; see the platform's `prepare`, which has checked it."""
+        notes = await self.shared.expect(lease)
+        await self.settle(lease)
+        rolls_back = notes.get("rollback", False)
+        await self.check(needs_all=not rolls_back)
+        position, answers, errors = await self.position()
+        if not rolls_back:
+            expect_known(answers, errors, what=f"preparing {version}")
+        if position["canary"] not in {None, version} or version == position["baseline"] or position["percent"]:
+            await self.undo(lease)
+            position = (await self.position())[0]
+        if "trouble" in position and not rolls_back:
+            raise WorldMoved(position["trouble"])
+        if version != position["baseline"]:
+            await self.note_canary(lease, version, position)
+
+    async def undo(self, lease: Lease) -> None:
+        """Have each host that a script touched return to the baseline, in reverse; errors as of `act`."""
+        position, answers, _ = await self.position()
+        if (canary := position["canary"]) is None:
+            return
+        which = backward(self.names, to_restore(await self.shared.notes(), answers), at_once=self.at_once)
+        await self.act(lease, which, canary, position["baseline"] or "", goes_on=True)
+        await self.shared.note(lease, **NO_CANARY)
 
     async def note_canary(self, lease: Lease, version: str, position: Position) -> None:
         """Note a version as the canary of all hosts, on none of which a script acted for it; what a rollback owes, too."""

@@ -15,24 +15,27 @@ from blocks.errors import BadInput
 from tasks.rules.plan.types import NAME, PATTERN_WORDS, PERSON, URL_PATH
 from tasks.rules.plan.version import has_controls, version_fault
 
-Method = Literal["local", "kubernetes", "gitops", "script"]
+Method = Literal["local", "kubernetes", "gitops", "script", "script-hosts"]
 METHODS: Mapping[str, str] = {
     "local": "processes on this machine, behind a router",
     "kubernetes": "a Deployment or StatefulSet of a cluster",
     "gitops": "a commit to a repository that Argo CD deploys",
     "script": "your own deployment scripts on this machine",
+    "script-hosts": "your own deployment scripts on hosts, by SSH",
 }
 ASKED: Mapping[str, tuple[str, ...]] = {
     "local": ("command", "health"),
     "kubernetes": ("workload", "health"),
     "gitops": ("repository", "edit"),
     "script": ("command", "address"),
+    "script-hosts": ("command", "hosts"),
 }
 """What is asked between the method and the approvers; with the service these are five questions."""
 OF_METHOD: Mapping[str, tuple[str, ...]] = {
     **ASKED,
     "gitops": (*ASKED["gitops"], "workload", "health"),
     "script": (*ASKED["script"], "health"),
+    "script-hosts": (*ASKED["script-hosts"], "address", "health"),
 }
 """The options that a method takes."""
 NO_ONE = "none"
@@ -82,9 +85,10 @@ class Answers:
         method: How it is deployed.
         health: A path that answers with 200 if the service is well.
         approvers: Who may approve; empty if a release needs no approval.
-        command: local: program and arguments. script: the words before the action.
+        command: local: program and arguments. script, script-hosts: the words before the action.
         workloads: kubernetes, gitops: of staging and production, as `namespace/name`.
-        addresses: script: where staging and production are reached.
+        addresses: script, script-hosts: where staging and production are reached.
+        hosts: script-hosts: those of staging and of production, each as `[USER@]HOST[:PORT]`.
         repository: gitops: the address of the repository.
         edit: gitops: the value that says the version.
         tag: How versions are named in Git.
@@ -97,6 +101,7 @@ class Answers:
     command: tuple[str, ...] = ()
     workloads: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    hosts: tuple[tuple[str, ...], ...] = ()
     repository: str = ""
     edit: Edit = NO_EDIT
     tag: str = TEMPLATES[0]
@@ -146,7 +151,7 @@ def check_command(text: str, method: str) -> tuple[str, ...]:
         raise _wrong("command", f"it cannot be split into words: {error}", "Close every quote.") from None
     if not words or not words[0].strip():
         raise _wrong("command", "there is no program", fix)
-    if not any(needed in word for word in words):
+    if method != "script-hosts" and not any(needed in word for word in words):  # other hosts are another environment
         why = "does not say on which port to serve" if method == "local" else "does not tell staging from production"
         raise _wrong("command", f"it {why}", f"Put `{needed}` where it belongs, as `{example}`.")
     return words
@@ -180,6 +185,19 @@ def check_addresses(words: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
+def check_hosts(words: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Split the hosts of staging and production, with commas between those of one of them; their names are checked by the block."""
+    found = tuple(tuple(filter(None, one.split(","))) for one in words)
+    fix = "Write both, as `stage-1 web-1,web-2,web-3`, each host as [USER@]HOST[:PORT]."
+    if len(found) != len(("staging", "production")):
+        raise _wrong("hosts", f"{len(found)} given, and two are needed: those of staging and of production", fix)
+    if not all(found):
+        raise _wrong("hosts", "an environment has no hosts", fix)
+    if both := sorted(set(found[0]) & set(found[1])):
+        raise _wrong("hosts", f"{both[0]} stands in staging and in production", "Give each hosts of its own.")
+    return found
+
+
 def check_edit(text: str) -> Edit:
     """Check what says in Git which version runs: `FILE:PATH`, or `FILE:image=NAME` of a kustomization."""
     file, colon, place = _plain(text, option="edit").partition(":")
@@ -203,6 +221,11 @@ def service_of(folder: str) -> str:
 def workloads_of(service: str) -> tuple[str, str]:
     """Give the workloads of a service that has its own namespaces."""
     return f"{service}-staging/{service}", f"{service}/{service}"
+
+
+def addresses_of(hosts: tuple[tuple[str, ...], ...]) -> tuple[str, ...]:
+    """Propose where staging and production are reached: at their first hosts."""
+    return tuple("http://" + re.sub(r"^[^@]*@|:[0-9]+$", "", one[0]) for one in hosts)
 
 
 def propose(tags: Iterable[str], service: str) -> Proposal:

@@ -72,6 +72,7 @@ WHY_ONE_STEP = {
     "kubernetes": "the workload's own rollout; docs/kubernetes.md describes a canary",
     "gitops": "the workload's own rollout; docs/gitops.md describes a canary",
     "script": "the script replaces what runs; docs/scripts.md describes shares",
+    "script-hosts": "all hosts, `at_once` at a time; docs/scripts.md describes shares, as 25 of four hosts",
 }
 APPROVAL = """\
 approval:                           # who asks for a release cannot approve it. To enrol a person: shipway approvers add NAME
@@ -106,6 +107,24 @@ script/{service}-{environment}:
     verify: [{words}, verify, "{{version}}"]
     rollback: [{words}, deploy, "{{previous}}"]
   working_directory: .              # where this file lies
+"""
+HOSTS = """\
+script-hosts/{service}-{environment}:
+  service: {name}
+  address: {address}
+  # host_address: http://{{host}}:8080  # where one host is reached; steps of some hosts are judged there
+  hosts: [{hosts}]
+  at_once: 1                        # on how many hosts at the same time; it stops after those if one fails
+  user: deploy                      # where a host names no one, as ada@web-1 does
+  key: {{env: DEPLOY_KEY}}            # from the environment of whoever applies this file
+  known_hosts:                      # the hosts' public keys, as ssh-keyscan prints them, once you compared them
+    - {{env: DEPLOY_KNOWN_HOSTS}}
+  scripts:                          # programs with their arguments, as they lie on the hosts; no shell reads them
+    deploy: [{words}, deploy, "{{version}}"]
+    status: [{words}, status]       # prints the version that runs, or nothing
+    verify: [{words}, verify, "{{version}}"]
+    rollback: [{words}, deploy, "{{previous}}"]
+  working_directory: .              # the account's home on the host
 """
 GITOPS = """\
 git/{service}:
@@ -160,18 +179,19 @@ def blocks_text(answers: Answers, *, file: str) -> str:
         answers: Checked.
         file: How the file will be called.
     """
-    writer = {"local": _local, "kubernetes": _kubernetes, "gitops": _gitops, "script": _script}[answers.method]
-    page = {"local": "platforms", "script": "scripts"}.get(answers.method, answers.method)
+    writer = {"local": _local, "kubernetes": _kubernetes, "gitops": _gitops, "script": _script, "script-hosts": _hosts}[answers.method]
+    page = {"local": "platforms", "script": "scripts", "script-hosts": "scripts"}.get(answers.method, answers.method)
     return HEAD.format(file=file, page=page) + writer(answers)
 
 
 def secrets_of(answers: Answers) -> tuple[str, ...]:
     """Name the environment variables that the blocks take their secrets from."""
-    return tuple(re.findall(r"\{env: (\w+)\}", _access(answers.repository))) if answers.repository else ()
+    text = HOSTS if answers.method == "script-hosts" else _access(answers.repository) if answers.repository else ""
+    return tuple(re.findall(r"\{env: (\w+)\}", text))
 
 
 def _one_step(method: str) -> str:
-    strategy = "strategy: rolling                 # nothing of a version runs before its step\n  " if method == "script" else ""
+    strategy = "strategy: rolling                 # nothing of a version runs before its step\n  " if method.startswith("script") else ""
     return ONE_STEP.format(strategy=strategy, why=WHY_ONE_STEP[method])
 
 
@@ -195,10 +215,28 @@ def _script(answers: Answers) -> str:
             environment=environment,
             name=_scalar(answers.service),
             address=json.dumps(address),
-            words=", ".join(_scalar(word.replace("{environment}", environment)) for word in answers.command),
+            words=_words(answers, environment),
         )
         for environment, address in zip(ENVIRONMENTS, answers.addresses, strict=True)
     )
+
+
+def _hosts(answers: Answers) -> str:
+    return "".join(
+        HOSTS.format(
+            service=answers.service,
+            environment=environment,
+            name=_scalar(answers.service),
+            address=json.dumps(address),
+            hosts=", ".join(map(_scalar, hosts)),
+            words=_words(answers, environment),
+        )
+        for environment, address, hosts in zip(ENVIRONMENTS, answers.addresses, answers.hosts, strict=True)
+    )
+
+
+def _words(answers: Answers, environment: str) -> str:
+    return ", ".join(_scalar(word.replace("{environment}", environment)) for word in answers.command)
 
 
 def _gitops(answers: Answers) -> str:

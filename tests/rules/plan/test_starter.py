@@ -26,6 +26,14 @@ methods = {
         lambda words: {"command": (*words, "{environment}"), "addresses": ("http://127.0.0.1:1", "https://shop.example:2")},
         st.lists(word.filter(str.strip), min_size=1, max_size=4),
     ),
+    "script-hosts": st.builds(
+        lambda words: {
+            "command": tuple(words),
+            "addresses": ("http://127.0.0.1:1", "https://shop.example:2"),
+            "hosts": (("stage-1",), ("no@web-1:22", "[::1]:2222", "on")),
+        },
+        st.lists(word.filter(str.strip), min_size=1, max_size=4),
+    ),
     "gitops": st.builds(
         lambda repository, edit: {"repository": repository, "edit": edit, "workloads": ("a/b", "c/d")},
         st.sampled_from(["https://git.example/a.git", "git@git.example:a.git", "file:///srv/a.git"]),
@@ -70,6 +78,11 @@ def test_scripts_are_told_apart_by_their_environment_and_get_what_is_filled_in()
     assert blocks["script/shop-production"]["scripts"]["rollback"] == ["./d.sh", "--to=production", "deploy", "{previous}"]
 
 
+def test_hosts_are_proposed_as_addresses_without_their_users_and_ports() -> None:
+    """The port of SSH is not the service's."""
+    assert starter.addresses_of((("ada@web-1:2222",), ("[::1]:22", "web-2"))) == ("http://web-1", "http://[::1]")
+
+
 WRONG = [
     ("service", starter.check_service, ["", "Shop", "a b", "-a", "a" * 64, "a\x1b"]),
     ("method", starter.check_method, ["", "ssh", "Local"]),
@@ -92,6 +105,7 @@ WRONG = [
             "http://a?q http://b",
         ],
     ),
+    ("hosts", lambda text: starter.check_hosts(text.split()), ["", "a", "a b c", "a ,", "a,b c,b"]),
     ("edit", starter.check_edit, ["", "a.yaml", "a.yaml:", "/a.yaml:x", "../a.yaml:x", ":x"]),
 ]
 

@@ -1,5 +1,6 @@
 """The quotes, 1.1: `quotes.py PORT`."""
 
+import os
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -20,4 +21,4 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+    ThreadingHTTPServer((os.environ.get("QUOTES_HOST", "127.0.0.1"), int(sys.argv[1])), Handler).serve_forever()

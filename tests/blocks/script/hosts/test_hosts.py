@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from blocks.errors import Refused, RolloutFailed, ScriptFailed, Superseded, Temporary, Unreachable, WorldMoved
+from blocks.errors import BadInput, Refused, RolloutFailed, ScriptFailed, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.run_again import Allowed
 from blocks.script import effects
 from blocks.script.hosts import effects as on_hosts
@@ -114,6 +114,23 @@ async def test_a_host_that_does_not_answer_is_said_and_keeps_a_release_from_movi
     position = await reached(farm, farm.platform().rolling_back()).current()
     assert position["trouble"].startswith("web-4: what runs there is not known")
     assert position["ready"]["1.0"] is False
+
+
+async def test_a_check_beforehand_says_what_would_change_and_which_host_keeps_a_release_from_beginning(farm: Farm) -> None:
+    """It asks, and changes nothing; a host that is down may be back, and one that others changed is no start."""
+    assert await farm.platform().preview("1.1") == {"changes": ["web-1, web-2, web-3, web-4: 1.0 → 1.1"], "drift": []}
+    lease = await farm.begin("1.1")
+    await farm.platform().shift(25, lease)
+    assert (await farm.platform().preview("1.1"))["changes"] == ["web-2, web-3, web-4: 1.0 → 1.1"]
+    farm.hosts["web-4"].is_down = True
+    with pytest.raises(Unreachable, match="web-4 does not answer"):
+        await farm.platform().preview("1.1")
+    farm.hosts["web-4"].is_down = False
+    (farm.hosts["web-3"].home / "version").write_text("0.9\n")
+    with pytest.raises(WorldMoved, match="web-3"):
+        await farm.platform().preview("1.1")
+    with pytest.raises(BadInput, match="version"):
+        await farm.platform().preview("1.1; reboot")
 
 
 async def test_a_rollback_restores_all_that_answer_and_is_over_once_the_last_one_did(farm: Farm) -> None:

@@ -19,6 +19,7 @@ from blocks.script.hosts.on_host import decoded
 from blocks.script.hosts.orders import ask
 from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.hosts.ssh import Access, connected
+from tasks.rollout.preview import preview_environment
 from tests.blocks.script.hosts.farms import make_farm
 from tests.blocks.script.hosts.test_on_host import order
 
@@ -95,6 +96,20 @@ async def test_a_release_goes_through_over_a_real_connection(place: Place, tmp_p
     position = await platform.current()
     assert (position["baseline"], position["canary"], position["previous"], position["ready"]) == ("1.1", None, "1.0", {"1.1": True})
     assert (place.home / ".shipway" / "hosts" / "app" / "runs" / "1" / "result.json").exists()
+
+
+async def test_a_check_beforehand_names_a_host_with_another_key_as_refused(place: Place, tmp_path: Path) -> None:
+    """Nothing is sent to it; `shipway check` shows it as a problem, and a host that does not answer as a note."""
+    name = place.access.known_hosts.partition(" ")[0]
+    scripts = {one: ["./app.sh", one] for one in ("deploy", "status", "verify", "rollback")}
+    fields = {"service": "app", "address": "http://app", "scripts": scripts, "user": place.access.user, "key": place.access.key}
+    fields |= {"folder": str(tmp_path), "working_directory": str(place.home)}
+    changed = ScriptHosts(**fields, hosts=[place.name], known_hosts=[f"{name} {place.other_key}"])
+    assert "does not show the key that is known of it" in ((await preview_environment(changed, "1.1")) or {})["refused"]
+    away = ScriptHosts(**fields, hosts=[f"127.0.0.1:{free_port()}"], known_hosts=[place.access.known_hosts])
+    found = await preview_environment(away, "1.1")
+    assert found is not None
+    assert (found["refused"], "does not answer" in found["notes"][0]) == ("", True)
 
 
 async def status(name: str, access: Access) -> bytes:
