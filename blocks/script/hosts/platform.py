@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Self
 
@@ -22,12 +23,13 @@ from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
 from blocks.script.hosts.counts import summed
 from blocks.script.hosts.effects import OnHost
+from blocks.script.hosts.joined import Joined
 from blocks.script.hosts.position import addresses, changes, having, trouble_of_others
 from blocks.script.hosts.reach import CONNECTING, Connect, Reach
 from blocks.script.hosts.settings import HostText, expect_meant
 from blocks.script.hosts.shares import course, number_of
 from blocks.script.hosts.ssh import Access, connected
-from blocks.script.hosts.together import NO_CANARY, Together, environment_id, expect_answers, expect_known, make_places
+from blocks.script.hosts.together import NO_CANARY, Looked, Together, environment_id, expect_answers, expect_known, make_places
 from blocks.script.programs import plain
 from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, Scripts
 from blocks.script.words import ALL_PERCENT, check_version, previous_after, progress_lines
@@ -64,6 +66,7 @@ class ScriptHosts(Block):
     _rolls_back: bool = PrivateAttr(default=False)
     _connect: Connect | None = PrivateAttr(default=None)
     _kept: tuple[str, dict[str, SecretStr]] = PrivateAttr(default=("", {}))
+    _joined: Joined[Looked] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
     def _can_be_reached(self) -> Self:
@@ -100,11 +103,10 @@ class ScriptHosts(Block):
         Raises:
             Unreachable: A host does not answer, which may pass, and it is not a rollback that asks.
         """
-        async with self._together() as together:
-            position, answers, errors = await together.position(verifies=True)
-            if not self._rolls_back and not await together.is_rolled_back():
-                expect_answers(answers, errors)
-            return position
+        found = await self._look()
+        if not self._rolls_back and not found.is_rolled_back:
+            expect_answers(found.answers, found.errors)
+        return found.position
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
         """Become the owner under the next generation; hosts refuse older ones from the first order on.
@@ -197,9 +199,8 @@ class ScriptHosts(Block):
 
     async def endpoints(self) -> Endpoints:
         """Say where the service is reached, and each version on the first host that runs it, if hosts have an address."""
-        async with self._together() as together:
-            position, answers, _ = await together.position()
-        return addresses(position, answers, public=self.address, of_host=self.host_address)
+        found = await self._look()
+        return addresses(found.position, found.answers, public=self.address, of_host=self.host_address)
 
     async def preview(self, version: str) -> Preview:
         """Say which hosts would run another version than they do; a host that shows another key, or runs what was not noted, refuses it.
@@ -253,6 +254,17 @@ class ScriptHosts(Block):
             await asyncio.to_thread(expect_own_place, self._folder())
         return f"script-hosts {processes.machine_id()} {self._folder()}"
 
+    async def _look(self) -> Looked:
+        """Ask every host, once for all who want to know at this moment; the position is the caller's own."""
+        if self._joined is None or self._joined.owner is not self:
+            self._joined = Joined(self, self._ask)
+        found = await self._joined.get()
+        return found._replace(position=deepcopy(found.position))
+
+    async def _ask(self) -> Looked:
+        async with self._together() as together:
+            return await together.look()
+
     def _folder(self) -> Path:
         return Path(self.folder or home() / "script-hosts" / self._place()).expanduser().resolve()
 
@@ -261,16 +273,9 @@ class ScriptHosts(Block):
 
     def _settings(self) -> dict[str, Any]:
         fields = ("service", "working_directory", "timeout_seconds", "reading_timeout_seconds", "stop_seconds")
-        found = {name: getattr(self, name) for name in fields}
-        variables = plain(self.environment)
-        here: dict[str, Any] = {
-            "renewed": plain(self._kept[1]),
-            "kept": self._kept[0],
-            "rolls_back": self._rolls_back,
-            "again": self._again,
-            "user": "",
-        }
-        return {**found, **here, "commands": self.scripts.given(), "variables": variables}
+        found: dict[str, Any] = {name: getattr(self, name) for name in fields}
+        found |= {"rolls_back": self._rolls_back, "again": self._again, "renewed": plain(self._kept[1]), "kept": self._kept[0], "user": ""}
+        return {**found, "commands": self.scripts.given(), "variables": plain(self.environment)}
 
     def _shared(self) -> Environment:
         return Environment(folder=self._folder(), **self._settings())
@@ -282,14 +287,9 @@ class ScriptHosts(Block):
         access = Access("\n".join(self.known_hosts), key, self.user, self.jump_hosts)
         async with AsyncExitStack() as stack:
             hosts: list[OnHost] = []
-            known: dict[str, Any] = {
-                "together": folder,
-                "environment": environment_id(folder),
-                "place": self._place(),
-                "python": self.python,
-            }
+            known: dict[str, Any] = {"together": folder, "environment": environment_id(folder), "place": self._place()}
             gate = asyncio.Semaphore(CONNECTING)
             for name in self.hosts:
                 reach = await stack.enter_async_context(Reach(name, self._connect or (lambda host: connected(host, access)), gate))
-                hosts.append(OnHost(folder=folder / "hosts" / name, host=name, connection=reach, **known, **settings))
+                hosts.append(OnHost(folder=folder / "hosts" / name, host=name, connection=reach, python=self.python, **known, **settings))
             yield Together(Environment(folder=folder, **settings), hosts, self.at_once, self.timeout_seconds)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from blocks.errors import Permanent, Refused, ShipwayError, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.outside_text import error_text
@@ -25,6 +25,15 @@ AT_ONCE = 25  # of hosts that are only asked
 ID = "environment-id"
 NO_CANARY: dict[str, Any] = {"canary": None, "owed": []}
 Outcomes = dict[str, ShipwayError | None]
+
+
+class Looked(NamedTuple):
+    """What was read of every host: where the environment stands, each answer, the errors, and whether a rollback holds it."""
+
+    position: Position
+    answers: list[Answer]
+    errors: list[ShipwayError]
+    is_rolled_back: bool
 
 
 @dataclass(frozen=True)
@@ -98,6 +107,10 @@ class Together:
             well = await self.well(answers, position)
             position = position_of_hosts(notes, answers, well, owner=notes["owner"], generation=notes["generation"])
         return position, answers, errors
+
+    async def look(self) -> Looked:
+        """Say where the environment stands, with what is well there, and whose it is."""
+        return Looked(*await self.position(verifies=True), await self.is_rolled_back())
 
     async def settle(self, lease: Lease) -> None:
         """Follow to its end what still runs on any host, or end it under a takeover; a host that does not answer is met later."""
