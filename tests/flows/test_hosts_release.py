@@ -19,7 +19,7 @@ from tests.hosts_example import PRODUCTION, SSHD, STAGING, Hosts, make_hosts
 pytestmark = [
     pytest.mark.server,
     pytest.mark.faults,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(600),
     pytest.mark.skipif(SSHD is None, reason="this machine has no sshd"),
 ]
 STOPPED = "done on 1 of 2 hosts"

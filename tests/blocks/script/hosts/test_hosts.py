@@ -117,7 +117,7 @@ async def test_a_host_that_does_not_answer_is_said_and_keeps_a_release_from_movi
 
 
 async def test_a_check_beforehand_says_what_would_change_and_which_host_keeps_a_release_from_beginning(farm: Farm) -> None:
-    """It asks, and changes nothing; a host that is down may be back, and one that others changed is no start."""
+    """It asks, and changes nothing; a host that is down may be back, and one that others changed is not a start."""
     assert await farm.platform().preview("1.1") == {"changes": ["web-1, web-2, web-3, web-4: 1.0 → 1.1"], "drift": []}
     lease = await farm.begin("1.1")
     await farm.platform().shift(25, lease)
