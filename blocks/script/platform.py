@@ -187,14 +187,16 @@ class ScriptPlatform(Block):
             RolloutFailed: `promote` failed, or did not do it; carries its last lines.
         """
         environment = self._environment()
-        await environment.settle(lease)
+        notes, _ = await environment.settle(lease)
         position = await environment.position()
         if (canary := position["canary"]) is not None:
             if position["percent"] != ALL_PERCENT:
                 raise WorldMoved(f"the canary {canary} of {self.service} gets {position['percent']} %, so it cannot be promoted yet")
+            previous = position["baseline"] or ""
             if self.scripts.promote:
-                act = Act("promote", canary, position["baseline"] or "")
-                await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
+                await environment.bring_about(lease, Act("promote", canary, previous), limit_seconds=self.timeout_seconds)
+            elif environment.splits and notes.get("rollback"):
+                await environment.expect_end(lease, Act("shift", canary, previous, ALL_PERCENT), limit_seconds=self.timeout_seconds)
             before = previous_after(await environment.notes(), canary)
             await environment.note(lease, baseline=canary, previous=before, **NO_CANARY)
         elif (await environment.notes())["baseline"] != position["baseline"]:  # `promote` ran, and who had it run died before its note

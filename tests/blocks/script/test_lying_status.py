@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blocks.errors import RolloutFailed, ShipwayError
+from blocks.errors import Permanent, RolloutFailed, ShipwayError, Temporary
 from blocks.platform import Lease, Position
 from blocks.script import effects, run
 from blocks.script.effects import Environment
@@ -22,8 +22,11 @@ from blocks.script.reading import Observed
 from blocks.script.run import Command, Ended
 from blocks.script.state import Run
 from blocks.script.words import OWED, Known, Running, position_of, read_status
+from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
+from tasks.rules.rollout.waves import version_to_leave
 
+ALL = 100
 LIES = ["1.0", "2.0", "0.9", "7.7", "", "-", "2.0 1.0 0", "2.0 1.0 50", "2.0 1.0 100", "1.0 2.0 0", "1.0 2.0 100", "0.9 2.0 100", "- 2.0 0",
         "- 1.0 0", "- 1.0 100", "2.0 7.7 30", "2.0 0.9 100", "1.0 7.7 0"]  # fmt: skip
 
@@ -36,11 +39,13 @@ class World:
         self.folder, self.runs = folder, Running("0.9")
         self.acts: list[str] = []
         self.fails: set[str] = set()
-        self.lies: Iterator[str] | None = None
+        self.promotes = True
+        self.lies: Iterator[str | ShipwayError] | None = None
 
     def platform(self) -> ScriptPlatform:
         """Give a new instance."""
-        scripts = {name: ["true"] for name in ("deploy", "shift", "promote", "rollback", "verify", "status")}
+        names = ("deploy", "shift", "rollback", "verify", "status", *(["promote"] if self.promotes else []))
+        scripts = {name: ["true"] for name in names}
         address = "http://127.0.0.1:1"
         return ScriptPlatform(scripts=scripts, address=address, version_address=address + "/{version}", folder=str(self.folder / "notes"))
 
@@ -49,7 +54,7 @@ class World:
         assert command.words
         self.acts.append(f"{one['effect']} {one['version']}" + (f" {one['percent']}" if one["effect"] == "shift" else ""))
         self.runs = {
-            "deploy": self.runs._replace(canary=one["version"], percent=0),
+            "deploy": Running(self.runs.canary if self.runs.percent == ALL else self.runs.serves, one["version"]),
             "shift": self.runs._replace(percent=one["percent"]) if "shift" not in self.fails else self.runs,
             "promote": Running(one["version"]),
             "rollback": Running(one["previous"] or None),
@@ -61,7 +66,12 @@ class World:
 
     async def status(self) -> Running:
         """Say what runs, or the next lie."""
-        return self.runs if self.lies is None else read_status(next(self.lies, "2.0"), splits=True)
+        if self.lies is None:
+            return self.runs
+        lie = next(self.lies, "2.0")
+        if isinstance(lie, ShipwayError):
+            raise lie
+        return read_status(lie, splits=True)
 
     async def deploy(self, version: str, owner: str) -> None:
         """Release a version."""
@@ -70,32 +80,40 @@ class World:
         await bring(platform, version, lease)
         await platform.release_lease(lease)
 
-    async def roll_back(self, owner: str = "rollback") -> RollbackChoice:
+    async def roll_back(self, owner: str = "rollback", *, bad: str = "2.0") -> RollbackChoice:
         """Choose and act in the order of the flows."""
         platform = self.platform().rolling_back()
         lease = await platform.acquire_lease(owner, takeover=True)
         position = await platform.current()
-        choice = chosen(position)
+        choice = chosen(position, bad)
         if choice.kind == "redeploy" and position["canary"] == choice.version:
             await platform.abort(lease)  # the flow keeps that no rollback started it
-            choice = chosen(await platform.current())
+            choice = chosen(await platform.current(), bad)
         if choice.kind == "abort":
             await platform.abort(lease)
         elif choice.kind == "redeploy":
             await bring(platform, str(choice.version), lease)
         return choice
 
+    async def on_demand(self) -> RollbackChoice:
+        """Decide what is bad before the takeover, as a rollback that names nothing does, then choose and act."""
+        position = await self.platform().rolling_back().current()
+        bad = version_to_leave({"production": position}, to="previous")
+        if chosen(position, bad=bad or "").kind != "nothing":
+            return await self.roll_back("on demand", bad=bad or "")
+        return RollbackChoice("nothing", position["baseline"], "refused")
 
-def chosen(position: Position) -> RollbackChoice:
-    """Choose as an automatic rollback from 2.0 does."""
-    return choose_rollback(**{name: position[name] for name in ("baseline", "canary", "previous")}, bad="2.0", to="previous")  # type: ignore[literal-required]
+
+def chosen(position: Position, bad: str = "2.0") -> RollbackChoice:
+    """Choose as an automatic rollback from 2.0 does, or one on demand."""
+    return choose_rollback(**{name: position[name] for name in ("baseline", "canary", "previous")}, bad=bad, to="previous")  # type: ignore[literal-required]
 
 
 async def bring(platform: ScriptPlatform, version: str, lease: Lease) -> None:
-    """Deploy, shift and promote."""
-    await platform.prepare(version, lease, timeout_seconds=5)
-    await platform.shift(100, lease)
-    await platform.promote(lease)
+    """Deploy, shift and promote, each read back as the flows do."""
+    await prepare_revision.fn(platform, version=version, lease=lease, timeout_seconds=5, key="")
+    await shift_traffic.fn(platform, version=version, percent=100, lease=lease, key="")
+    await promote_revision.fn(platform, version=version, lease=lease, key="")
 
 
 @contextmanager
@@ -169,33 +187,65 @@ def test_no_status_keeps_a_release_that_was_not_promoted_from_being_aborted(perc
 TOLD = ["2.0"] * 3 + ["2.0 1.0 0"] * 6 + ["2.0 1.0 100"] * 4 + ["1.0"] * 20
 
 
-@pytest.mark.parametrize("said", [TOLD, *([one] * 100 for one in LIES)], ids=["as each act wants it", *LIES])
-def test_no_constant_status_keeps_a_rollback_from_its_first_script(said: Sequence[str]) -> None:
-    """Whatever it prints; what the script leaves unproved is a failed rollback, which people are told."""
+UNREADABLE = [Permanent("exited with 7"), Temporary("timed out")]
+
+
+@pytest.mark.parametrize("promotes", [True, False], ids=["promote", "without promote"])
+@pytest.mark.parametrize(
+    "said", [TOLD, *([one] * 100 for one in (*LIES, *UNREADABLE))], ids=["as each act wants it", *map(str, (*LIES, *UNREADABLE))]
+)
+def test_whatever_constant_status_prints_or_raises_a_rollback_runs_all_its_scripts(
+    said: Sequence[str | ShipwayError], *, promotes: bool
+) -> None:
+    """The earlier version has all requests at its end; whether that is told as proved is another matter."""
+    expect_scripts(said, promotes=promotes)
+
+
+@given(st.lists(st.sampled_from([*LIES, *UNREADABLE]), min_size=30, max_size=30))
+def test_whatever_status_says_at_each_reading_a_rollback_runs_the_scripts_of_its_version_once(said: Sequence[str | ShipwayError]) -> None:
+    """All of them, one after the other; no other script is run, and none twice."""
     expect_scripts(said)
 
 
-@given(st.lists(st.sampled_from(LIES), min_size=30, max_size=30))
-def test_whatever_status_prints_at_each_reading_a_rollback_runs_the_scripts_of_its_version_once(said: Sequence[str]) -> None:
-    """One that ends well ran deploy, shift and promote; no other script is run, and none twice."""
-    expect_scripts(said)
-
-
-def expect_scripts(said: Sequence[str]) -> None:
-    """Roll back from 2.0, which was promoted and answers `status`."""
-    wanted = ["deploy 1.0", "shift 1.0 100", "promote 1.0"]
+@given(st.lists(st.sampled_from([*LIES, *UNREADABLE]), min_size=30, max_size=30))
+def test_whatever_status_says_at_each_reading_also_before_the_takeover_a_rollback_on_demand_acts(
+    said: Sequence[str | ShipwayError],
+) -> None:
+    """It named a canary that no one had prepared, which was the bad version then, and gone under the takeover: nothing was done."""
 
     async def course(one: World) -> None:
         await one.deploy("1.0", "first")
         await one.deploy("2.0", "second")
         one.acts, one.lies = [], iter(said)
-        try:
+        with suppress(RolloutFailed, Temporary):
+            assert (await one.on_demand()).kind == "redeploy"
+        assert one.acts == ["deploy 1.0", "shift 1.0 100", "promote 1.0"]
+
+    with world() as one:
+        asyncio.run(course(one))
+
+
+def expect_scripts(said: Sequence[str | ShipwayError], *, promotes: bool = True) -> None:
+    """Roll back from 2.0, which was promoted and answers `status`; and once more, if that is told as failed."""
+    wanted = ["deploy 1.0", "shift 1.0 100", *(["promote 1.0"] if promotes else [])]
+
+    async def course(one: World) -> None:
+        one.promotes = promotes
+        await one.deploy("1.0", "first")
+        await one.deploy("2.0", "second")
+        one.acts, one.lies = [], iter(said)
+        with suppress(RolloutFailed, Temporary):
             choice = await one.roll_back()
-        except ShipwayError:
-            assert one.acts
-            assert one.acts == wanted[: len(one.acts)]
-            return
-        assert (choice.version, one.acts, one.runs) == ("1.0", wanted, Running("1.0"))
+            assert choice.version == "1.0"
+        assert one.acts == wanted
+        assert (one.runs.canary, one.runs.percent) == ("1.0", 100) if not promotes else one.runs == Running("1.0")
+        one.lies = None
+        position = await one.platform().rolling_back().current()
+        if position["baseline"] != "1.0":  # its end was not proved: another one does not find that nothing is left to do
+            assert chosen(position).kind == "redeploy"
+            await bring(one.platform(), "1.0", await one.platform().acquire_lease("another", takeover=True))
+        position = await one.platform().current()
+        assert (position["baseline"], position["canary"], "trouble" in position) == ("1.0", None, False)
 
     with world() as one:
         asyncio.run(course(one))
