@@ -74,26 +74,36 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     wanted = bad or under or _common_version(meant, own, to=to or PREVIOUS, runs=runs)
     named = bool(bad or to) or wanted == under != ""
     moves = await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored, named=named)
-    moves = moves or has_acted or wanted == under != ""
+    is_under = wanted == under != ""
+    moves = moves or has_acted or is_under
     if not moves and len(positions) == len(own):
         raise Refused(_nothing_to_do(runs, bad=wanted, since=since_in_words(positions, lefts)))
     what = f"{wanted} is the bad version" if wanted else "What each target runs is the bad version"
-    evidence = {"bad": wanted, "moves": moves, "named": named, "owners": {name: one["owner"] for name, one in positions.items()}}
+    evidence = {
+        "bad": wanted,
+        "moves": moves,
+        "under": is_under,
+        "named": named,
+        "owners": {name: one["owner"] for name, one in positions.items()},
+    }
     decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence=evidence)
     return str(decided.evidence["bad"])
 
 
 async def expect_moved(phase: Phase, environments: Sequence[str]) -> None:
-    """Look whether a rollback did anything, if some environments did not answer when it was decided: what serves on may be what is bad.
+    """Look whether a rollback did anything, whatever was read when it was decided: what serves on may be what is bad.
+
+    If the bad version was under release, by what is kept of that release, it may have rolled itself back meanwhile.
 
     Raises:
         Refused: It left each environment as it was.
     """
     decided = await phase.read("rollback", name=NAME)
-    if decided is None or decided.evidence.get("moves", True):
+    if decided is None or decided.evidence["under"]:
         return
     chosen = [await phase.read("rollback", environment=environment, name="choice") for environment in environments]
-    if all(one is None or one.evidence["choice"]["kind"] == "nothing" for one in chosen):
+    kinds = {one.evidence["choice"]["kind"] if one else "" for one in chosen}
+    if kinds <= ({"nothing"} if decided.evidence["moves"] else {"nothing", ""}):  # what could not be chosen has failed
         positions = {name: one.evidence["position"] for name, one in zip(environments, chosen, strict=True) if one}
         raise Refused(_nothing_to_do(_in_words(positions, environments), bad=str(decided.evidence["bad"])))
 

@@ -185,15 +185,23 @@ async def test_a_release_that_went_back_by_itself_meanwhile_is_what_the_rollback
 
 @pytest.mark.usefixtures("storage")
 @pytest.mark.parametrize(
-    ("kinds", "refused"), [(("nothing", "nothing"), True), (("nothing", None), True), (("nothing", "redeploy"), False)]
+    ("kinds", "moves", "refused"),
+    [
+        (("nothing", "nothing"), False, True),
+        (("nothing", "nothing"), True, True),
+        (("nothing", None), False, True),
+        (("nothing", None), True, False),  # the other one's rollback failed, and that is told
+        (("nothing", "redeploy"), False, False),
+        (("nothing", "redeploy"), True, False),
+    ],
 )
 async def test_a_rollback_that_found_nothing_anywhere_did_not_succeed(
-    monkeypatch: pytest.MonkeyPatch, kinds: tuple[str | None, ...], *, refused: bool
+    monkeypatch: pytest.MonkeyPatch, kinds: tuple[str | None, ...], *, moves: bool, refused: bool
 ) -> None:
-    """Also if one environment answers only when the rollback has begun."""
+    """Also if one environment answers only when the rollback has begun, and whatever was read before."""
     world = World(monkeypatch, FakePlatform(baseline="V1", canary=None, previous="V0"))
     names = ["production/eu", "production/us"]
-    await world.phase.append("Decided", kind="rollback", name="bad version", evidence={"bad": "V9", "moves": False})
+    await world.phase.append("Decided", kind="rollback", name="bad version", evidence={"bad": "V9", "moves": moves, "under": False})
     for name, kind in zip(names, kinds, strict=True):
         if kind:
             evidence = {"choice": {"kind": kind}, "position": {"baseline": "V1", "canary": None}}
