@@ -3,140 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext, suppress
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from blocks.errors import Permanent, RolloutFailed, ShipwayError, Temporary
-from blocks.platform import Lease, Position
-from blocks.script import effects, run
-from blocks.script.effects import Environment
-from blocks.script.platform import ScriptPlatform
-from blocks.script.reading import Observed
-from blocks.script.run import Command, Ended
-from blocks.script.state import Run
 from blocks.script.words import OWED, Known, Running, position_of, read_status
-from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
-from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
-from tasks.rules.rollout.waves import version_to_leave
+from tests.blocks.script.worlds import World, bring, chosen, world
 
-ALL = 100
 LIES = ["1.0", "2.0", "0.9", "7.7", "", "-", "2.0 1.0 0", "2.0 1.0 50", "2.0 1.0 100", "1.0 2.0 0", "1.0 2.0 100", "0.9 2.0 100", "- 2.0 0",
         "- 1.0 0", "- 1.0 100", "2.0 7.7 30", "2.0 0.9 100", "1.0 7.7 0"]  # fmt: skip
-
-
-class World:
-    """A split service whose scripts do as they are asked, at once and in this process, and a `status` that can lie."""
-
-    def __init__(self, folder: Path) -> None:
-        """Begin with 0.9."""
-        self.folder, self.runs = folder, Running("0.9")
-        self.acts: list[str] = []
-        self.fails: set[str] = set()
-        self.promotes = True
-        self.lies: Iterator[str | ShipwayError] | None = None
-
-    def platform(self) -> ScriptPlatform:
-        """Give a new instance."""
-        names = ("deploy", "shift", "rollback", "verify", "status", *(["promote"] if self.promotes else []))
-        scripts = {name: ["true"] for name in names}
-        address = "http://127.0.0.1:1"
-        return ScriptPlatform(scripts=scripts, address=address, version_address=address + "/{version}", folder=str(self.folder / "notes"))
-
-    def begin(self, _: Path, one: Run, command: Command, **__: Any) -> None:
-        """Run a script: it acts, and may fail afterwards, as a promotion that retired the baseline."""
-        assert command.words
-        self.acts.append(f"{one['effect']} {one['version']}" + (f" {one['percent']}" if one["effect"] == "shift" else ""))
-        self.runs = {
-            "deploy": Running(self.runs.canary if self.runs.percent == ALL else self.runs.serves, one["version"]),
-            "shift": self.runs._replace(percent=one["percent"]) if "shift" not in self.fails else self.runs,
-            "promote": Running(one["version"]),
-            "rollback": Running(one["previous"] or None),
-        }[one["effect"]]
-
-    def ended(self, _: Path, one: Run) -> Ended:
-        """Say how it ended."""
-        return Ended(exit_code=1 if one["effect"] in self.fails else 0)
-
-    async def status(self) -> Running:
-        """Say what runs, or the next lie."""
-        if self.lies is None:
-            return self.runs
-        lie = next(self.lies, "2.0")
-        if isinstance(lie, ShipwayError):
-            raise lie
-        return read_status(lie, splits=True)
-
-    async def deploy(self, version: str, owner: str) -> None:
-        """Release a version."""
-        platform = self.platform()
-        lease = await platform.acquire_lease(owner)
-        await bring(platform, version, lease)
-        await platform.release_lease(lease)
-
-    async def roll_back(self, owner: str = "rollback", *, bad: str = "2.0") -> RollbackChoice:
-        """Choose and act in the order of the flows."""
-        platform = self.platform().rolling_back()
-        lease = await platform.acquire_lease(owner, takeover=True)
-        position = await platform.current()
-        choice = chosen(position, bad)
-        if choice.kind == "redeploy" and position["canary"] == choice.version:
-            await platform.abort(lease)  # the flow keeps that no rollback started it
-            choice = chosen(await platform.current(), bad)
-        if choice.kind == "abort":
-            await platform.abort(lease)
-        elif choice.kind == "redeploy":
-            await bring(platform, str(choice.version), lease)
-        return choice
-
-    async def on_demand(self) -> RollbackChoice:
-        """Decide what is bad before the takeover, as a rollback that names nothing does, then choose and act."""
-        position = await self.platform().rolling_back().current()
-        bad = version_to_leave({"production": position}, to="previous")
-        if chosen(position, bad=bad or "").kind != "nothing":
-            return await self.roll_back("on demand", bad=bad or "")
-        return RollbackChoice("nothing", position["baseline"], "refused")
-
-
-def chosen(position: Position, bad: str = "2.0") -> RollbackChoice:
-    """Choose as an automatic rollback from 2.0 does, or one on demand."""
-    return choose_rollback(**{name: position[name] for name in ("baseline", "canary", "previous")}, bad=bad, to="previous")  # type: ignore[literal-required]
-
-
-async def bring(platform: ScriptPlatform, version: str, lease: Lease) -> None:
-    """Deploy, shift and promote, each read back as the flows do."""
-    await prepare_revision.fn(platform, version=version, lease=lease, timeout_seconds=5, key="")
-    await shift_traffic.fn(platform, version=version, percent=100, lease=lease, key="")
-    await promote_revision.fn(platform, version=version, lease=lease, key="")
-
-
-@contextmanager
-def world() -> Iterator[World]:
-    """Give a world in which no process is started."""
-
-    async def well(*_: Any, **__: Any) -> str:
-        return ""
-
-    async def nothing(*_: Any, **__: Any) -> None:
-        return None
-
-    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        found = World(Path(folder))
-        patch.setattr(effects, "AGAIN_SECONDS", 0)
-        patch.setattr(Environment, "check_programs", nothing)
-        patch.setattr(Observed, "ill", well)
-        patch.setattr(Observed, "status", lambda _: found.status())
-        patch.setattr(run, "begin", found.begin)
-        patch.setattr(run, "ended", found.ended)
-        patch.setattr(run, "follow", nothing)
-        patch.setattr(run, "is_under_way", lambda *_: False)
-        yield found
 
 
 @pytest.mark.parametrize("said", [None, *LIES])
