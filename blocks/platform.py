@@ -48,6 +48,8 @@ class Position(TypedDict):
         owner: Who holds the lease, or None.
         generation: The newest generation given out.
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
+        instead: Only if, without a canary, something else seems to run than the baseline, as that was deployed last: its name. Others
+            may have replaced it, or it says another name of itself.
         under_way: Only if the canary takes the baseline's place itself, or its promotion was begun: `promote` finishes it at any share.
     """
 
@@ -59,6 +61,7 @@ class Position(TypedDict):
     owner: str | None
     generation: int
     trouble: NotRequired[str]
+    instead: NotRequired[str]
     under_way: NotRequired[Literal["in place", "promotion"]]
 
 

@@ -23,7 +23,7 @@ from blocks.script.reading import Observed
 from blocks.script.run import TEMPFAIL, Ended
 from blocks.script.state import Notes, Run, act_of, run_folder
 from blocks.script.tries import FIRST, Again, Ours, failed_before, is_owed, ours_of, owed_after, still_owed
-from blocks.script.words import OWED, Act, fault_of
+from blocks.script.words import ALL_PERCENT, OWED, Act, fault_of
 from blocks.script.wrapper import LOG
 
 MOST_RUNS, AGAIN_SECONDS = 3, 5.0  # of a rollback's script that fails: one fault that passes must not leave the bad version
@@ -91,13 +91,20 @@ class Environment(Observed):
                 await asyncio.sleep(0 if again.is_renewed and again.failed_before == 1 else AGAIN_SECONDS)
             began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, again=again or FIRST)
 
-    async def expect_end(self, lease: Lease, act: Act, *, limit_seconds: float) -> None:
-        """Expect a rollback's end where its last script is `shift`: each script has exited with 0, and now `status` and `verify` prove it.
+    async def finish(self, lease: Lease, canary: str, previous: str, *, limit_seconds: float) -> None:
+        """Retire what served before a canary with all requests; without `promote` a rollback still has its end proved.
 
         Raises:
-            RolloutFailed: They do not.
-            Temporary: `status` cannot be read for now.
+            RolloutFailed: `promote` failed, or `status` and `verify` do not prove a rollback's end.
+            Temporary: `promote` asks for another try, or `status` cannot be read for now.
         """
+        if "promote" in self.commands:
+            await self.bring_about(lease, Act("promote", canary, previous), limit_seconds=limit_seconds)
+        elif self.splits and (await self.notes()).get("rollback"):
+            await self._expect_end(lease, Act("shift", canary, previous, ALL_PERCENT), limit_seconds=limit_seconds)
+
+    async def _expect_end(self, lease: Lease, act: Act, *, limit_seconds: float) -> None:
+        """Expect that `status` and `verify` prove a rollback's end, once each of its scripts has exited with 0."""
         notes, fault = await self.expect(lease), ""
         try:
             fault = fault_of(act, await self.status(), splits=self.splits)

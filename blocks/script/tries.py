@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from blocks.platform import Lease
+from blocks.errors import WorldMoved
+from blocks.platform import Lease, Position
 from blocks.script.run import Ended
 from blocks.script.state import Notes, Run, act_of
 from blocks.script.words import ALL_PERCENT, OWED, Act, Effect
@@ -42,6 +43,23 @@ def ours_of(run: Run | None, ended: Ended | None, act: Act, lease: Lease, *, is_
 def failed_before(run: Run | None, act: Act, lease: Lease) -> int:
     """Give how often a script failed before its newest run, which may have asked for another one since, or never begun."""
     return run.get("failed_before", 0) if run is not None and _is_by(run, act, lease) else 0
+
+
+def as_replaced(notes: Notes, version: str, position: Position, *, rolls_back: bool) -> Position:
+    """Give a position in which what others deployed is the baseline, if a rollback returns to the version that they replaced.
+
+    A rollback chooses to bring the noted baseline only then. Unless it did so already, its scripts run.
+
+    Raises:
+        WorldMoved: `status` does not name what replaced it any more, so what is left is not known.
+    """
+    run, is_back = notes["run"], rolls_back and notes.get("rollback", False) and notes["canary"] is None
+    has_brought = run is not None and (run["owner"], run["version"]) == (notes["owner"], version)
+    if version != position["baseline"] or not is_back or has_brought:
+        return position
+    if not (other := position.get("instead")):
+        raise WorldMoved(f"`status` does not name what replaced {version} any more, so no script was run; look at it, then ask again")
+    return {**position, "baseline": other}
 
 
 def is_owed(notes: Notes, act: Act, ended: Ended | None) -> bool:

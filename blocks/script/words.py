@@ -204,6 +204,8 @@ def position_of(known: Known, seen: Running | None, *, splits: bool, owner: str 
     )
     if trouble:
         position["trouble"] = trouble
+    if other := _instead(known, runs, splits=splits):
+        position["instead"] = other
     return position
 
 
@@ -255,13 +257,19 @@ def _is_strange(known: Known, seen: Running) -> bool:
     return known["baseline"] is not None and seen.serves not in {None, known["baseline"], known["canary"]}
 
 
+def _instead(known: Known, seen: Running, *, splits: bool) -> str:
+    """Name what runs instead of the noted baseline, without a script of ours; "" if nothing does."""
+    is_other = known["canary"] is None and _is_strange(known, seen) and not (splits and _is_promoted(known, seen))
+    return (seen.serves or "") if is_other else ""
+
+
 def _trouble(known: Known, seen: Running, *, splits: bool) -> str:
     """Say that none of the noted versions runs, unless nothing does and no script ran: a baseline that crashed can be released over."""
     baseline, canary = known["baseline"], known["canary"]
-    if canary is None and _is_strange(known, seen) and not (splits and _is_promoted(known, seen)):
+    if _instead(known, seen, splits=splits):
         return (
             f"`status` prints {in_words(seen)}, but {baseline} was deployed here last: others replaced it, or it says another name. "
-            f"Deploy {baseline} again by hand, or roll back"
+            f"Deploy {baseline} again by hand, or roll back and name the bad version"
         )
     if canary is None or seen.serves in {baseline, canary} or (splits and seen != Running(None) and not _is_strange(known, seen)):
         return ""

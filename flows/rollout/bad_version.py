@@ -25,6 +25,7 @@ from tasks.record.journal import read_entries, say
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import outcome_of, select
 from tasks.rules.rollout.left import all_as_meant
+from tasks.rules.rollout.replaced import as_replaced, fault_of_replaced
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.unread import answers_of
 from tasks.rules.rollout.waves import version_to_leave
@@ -62,7 +63,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     if len(others) == len(environments):
         raise Refused("; ".join(others.values()))
     own = [name for name in environments if name not in others]
-    positions = await _positions(phase, own)
+    positions = {name: as_replaced(one, to=to, bad=bad) for name, one in (await _positions(phase, own)).items()}
     has_acted = any(one["owner"] == phase.owner for one in positions.values())
     if not bad and has_acted and await _began_before(phase):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
@@ -199,6 +200,7 @@ async def _expect_way(
         platform = await platform_of(phase.plan, name)
         fault = fault or await fault_of_left(phase, platform, position, choice, environment=name)
         if not named:
+            fault = fault or fault_of_replaced(position, environment=name)
             fault = fault or await fault_of_second_step(phase, platform, position, choice, environment=name)
         try:
             await expect_no_contract(phase, choice, environment=name, restored=restored, looks=True)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from blocks.errors import ShipwayError
+from blocks.errors import Refused, ShipwayError
 from blocks.platform import Lease, Position
 from blocks.script import effects, run, state
 from blocks.script.effects import Environment
@@ -21,6 +21,7 @@ from blocks.script.run import Command, Ended
 from blocks.script.state import Run
 from blocks.script.words import Running, read_status
 from tasks.rollout.rollout import prepare_revision, promote_revision, shift_traffic
+from tasks.rules.rollout.replaced import as_replaced, fault_of_replaced
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
 from tasks.rules.rollout.waves import version_to_leave
 
@@ -99,33 +100,35 @@ class World:
         await bring(platform, version, lease)
         await platform.release_lease(lease)
 
-    async def roll_back(self, owner: str = "rollback", *, bad: str = "2.0") -> RollbackChoice:
+    async def roll_back(self, owner: str = "rollback", *, bad: str = "2.0", to: str = "") -> RollbackChoice:
         """Choose and act in the order of the flows."""
         platform = self.platform().rolling_back()
         lease = await platform.acquire_lease(owner, takeover=True)
-        position = await platform.current()
-        choice = chosen(position, bad)
+        position = as_replaced(await platform.current(), to=to, bad=bad)
+        choice = chosen(position, bad, to)
         if choice.kind == "redeploy" and position["canary"] == choice.version:
             await platform.abort(lease)  # the flow keeps that no rollback started it
-            choice = chosen(await platform.current(), bad)
+            choice = chosen(await platform.current(), bad, to)
         if choice.kind == "abort":
             await platform.abort(lease)
         elif choice.kind == "redeploy":
-            await bring(platform, str(choice.version), lease)
+            await bring(platform.rolling_back(), str(choice.version), lease)
         return choice
 
-    async def on_demand(self) -> RollbackChoice:
-        """Decide what is bad before the takeover, as a rollback that names nothing does, then choose and act."""
-        position = await self.platform().rolling_back().current()
-        bad = version_to_leave({"production": position}, to="previous")
-        if chosen(position, bad=bad or "").kind != "nothing":
-            return await self.roll_back("on demand", bad=bad or "")
-        return RollbackChoice("nothing", position["baseline"], "refused")
+    async def on_demand(self, *, bad: str = "", to: str = "") -> RollbackChoice:
+        """Decide before the takeover what is bad and whether it can be done, then choose and act."""
+        position = as_replaced(await self.platform().rolling_back().current(), to=to, bad=bad)
+        fault = "" if bad or to else fault_of_replaced(position, environment="production")
+        bad = bad or version_to_leave({"production": position}, to=to or "previous") or position["baseline"] or ""
+        choice = chosen(position, bad, to)
+        if fault or choice.kind in {"nothing", "impossible"}:
+            raise Refused(fault or choice.reason)
+        return await self.roll_back("on demand", bad=bad, to=to)
 
 
-def chosen(position: Position, bad: str = "2.0") -> RollbackChoice:
+def chosen(position: Position, bad: str = "2.0", to: str = "") -> RollbackChoice:
     """Choose as an automatic rollback from 2.0 does, or one on demand."""
-    return choose_rollback(**{name: position[name] for name in ("baseline", "canary", "previous")}, bad=bad, to="previous")  # type: ignore[literal-required]
+    return choose_rollback(**{name: position[name] for name in ("baseline", "canary", "previous")}, bad=bad, to=to or "previous")  # type: ignore[literal-required]
 
 
 async def once(what: Callable[..., Awaitable[Any]], *args: Any, **more: Any) -> Any:
