@@ -64,6 +64,25 @@ def test_whatever_a_run_with_present_secrets_does_those_of_the_release_are_tried
     asyncio.run(course())
 
 
+@pytest.mark.parametrize("said", [None, "1.0", "2.0 1.0 100"])
+@pytest.mark.parametrize("effect", ["deploy", "shift", "promote"])
+def test_a_rollbacks_script_that_is_gone_without_an_exit_code_is_run_again(effect: str, said: str | None) -> None:
+    """As one that failed: `status` may say that it was done."""
+
+    async def course() -> None:
+        with world() as one:
+            await one.deploy("1.0", "first")
+            await one.deploy("2.0", "second")
+            one.acts, one.fails_once, one.how = [], effect, Ended(is_known=False)
+            one.lies = None if said is None else iter([said] * 99)
+            with suppress(RolloutFailed):
+                await one.roll_back()
+            assert [act.split()[0] for act in one.acts].count(effect) == 2
+            assert one.runs == Running("1.0")
+
+    asyncio.run(course())
+
+
 def test_secrets_that_were_rotated_serve_though_status_does_not_say_so_between_scripts() -> None:
     """Where the release's own are refused each time, the last try decides by its exit code, as any other."""
 

@@ -33,7 +33,7 @@ class World:
 
     Fields:
         acts: What was run, with ` elsewhere` if it had present secrets.
-        fails: The scripts that fail, each time or, in `fails_once`, before they act.
+        fails: The scripts that fail, each time or, in `fails_once`, before they act; `how` says how that ends.
         elsewhere: How a script ends that has present secrets, which are of an account of others; None if there are none.
         splits, promotes: Which scripts there are.
     """
@@ -43,7 +43,7 @@ class World:
         self.folder, self.runs = folder, Running("0.9")
         self.acts: list[str] = []
         self.fails: set[str] = set()
-        self.fails_once = ""
+        self.fails_once, self.how = "", Ended(exit_code=1)
         self.elsewhere: Ended | None = None
         self.splits = self.promotes = True
         self.lies: Iterator[str | ShipwayError] | None = None
@@ -79,7 +79,7 @@ class World:
         """Say how it ended."""
         if one.get("renewed") and self.elsewhere:
             return self.elsewhere
-        return Ended(exit_code=1 if one["effect"] in self.fails or self._fails_now(one) else 0)
+        return self.how if one["effect"] in self.fails or self._fails_now(one) else Ended(exit_code=0)
 
     def _fails_now(self, one: Run) -> bool:
         return one["effect"] == self.fails_once and not one.get("failed_before")
