@@ -337,6 +337,7 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
         "The secret and the SSH keys become useless",
         (
             f"{_SECRETS}a_removed_person_cannot_be_put_back",
+            f"{_SECRETS}no_secret_counts_that_was_made_before_a_removal_or_a_new_one_whatever_the_block_shows",
             f"{_SIGNERS}a_removed_key_does_not_count_again_if_its_line_is_restored",
             f"{_ASKED}a_signature_counts_until_its_key_is_removed",
             f"{_APPROVED}an_approval_is_void_once_its_person_was_removed",
@@ -354,7 +355,13 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
         "Who a requester is, is proved only",
         (f"{_POLICY}who_requests_under_another_name_and_approves_alone_deploys_nothing",),
     ),
-    ("A lost secret: `shipway approvers add", (f"{_SECRETS}enrolling_again_must_be_asked_for_and_ends_the_previous_secret",)),
+    (
+        "A lost secret: `shipway approvers add",
+        (
+            f"{_SECRETS}enrolling_again_must_be_asked_for_and_ends_the_previous_secret",
+            f"{_SECRETS}no_secret_counts_that_was_made_before_a_removal_or_a_new_one_whatever_the_block_shows",
+        ),
+    ),
     (
         "A lost SSH key: `shipway approvers remove",
         (
