@@ -77,6 +77,11 @@ def all_times() -> list[tuple[str, Measured]]:
     return found
 
 
+def times_of_service(service: str) -> list[Measured]:
+    """Read how long the releases of a service took, whichever plan calls one so: who compares them looks at their steps."""
+    return [one for name, one in all_times() if name == service]
+
+
 def history_of(plan: Plan) -> list[Measured]:
     """Read the times that count for a plan: none if it goes by its steps alone."""
     return times_of(plan) if plan.windows.time == "history" else []
