@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from prefect import State, flow
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.states import Completed
 from pydantic import Field
 
 from flows.lifecycle.parameters import drops_unknown_parameters
 from tasks.lifecycle.clock import now
+from tasks.record.artifacts import publish_markdown
 from tasks.record.retention_run import Kept, keep_what_is_young
 from tasks.rules.record.markdown import plain
 
@@ -28,7 +28,7 @@ async def retention(*, dry_run: DryRun = True) -> State[Any]:
     """
     kept = await keep_what_is_young(now=now(), dry_run=dry_run)
     if kept.removed or kept.stays:
-        await acreate_markdown_artifact(page_of(kept, dry_run=dry_run), key="retention", description="What was removed as it was old")
+        await publish_markdown(page_of(kept, dry_run=dry_run), key="retention", description="What was removed as it was old")
     words = "would be removed" if dry_run else "removed"
     return Completed(name="DryRun" if dry_run else "Removed", message=" ".join([f"{len(kept.removed)} {words}.", *kept.notes]))
 

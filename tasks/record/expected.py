@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from prefect.artifacts import acreate_markdown_artifact
-
 from blocks.outside_text import error_text
 from tasks.lifecycle.clock import now
+from tasks.record.artifacts import artifact_key, publish_markdown
 from tasks.record.journal import read_entries, say
 from tasks.record.kept_times import times_of
-from tasks.record.report import artifact_key
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry
 from tasks.rules.record.markdown import plain
@@ -41,13 +39,12 @@ async def publish_progress(run: str, *, plan: Plan) -> None:
         plan: Its plan.
     """
     try:
-        entries = await read_entries(run)
-        found = await _expected(entries, plan)
-        if found is not None:
-            text = page_of(found, service=plan.service, progress=progress_in_words(entries))
-            await acreate_markdown_artifact(
-                text, key=f"progress{artifact_key(plan.service).removeprefix('release')}", description=f"Release {run}"
-            )
+        async with asyncio.timeout(PUBLISH_SECONDS):
+            entries = await read_entries(run)
+            found = await _expected(entries, plan)
+            if found is not None:
+                text = page_of(found, service=plan.service, progress=progress_in_words(entries))
+                await publish_markdown(text, key=artifact_key("progress", plan.service), description=f"Release {run}")
     except Exception as error:  # noqa: BLE001 - it is only shown
         say(f"how far this release is could not be published: {error_text(error)}")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -11,9 +10,9 @@ from typing import Any
 
 from jinja2 import Template
 from prefect import task
-from prefect.artifacts import acreate_markdown_artifact
 
 from tasks.lifecycle.retries import OBSERVE
+from tasks.record.artifacts import artifact_key, publish_markdown
 from tasks.record.facts import Found, all_facts
 from tasks.record.html import pages
 from tasks.record.kept_times import all_times
@@ -72,16 +71,16 @@ async def publish_report(selection: Selection, *, at: datetime, storage: Any = N
     """
     objects = objects_of(storage or await default_storage())
     made = await make_report(objects, selection, at=at)
-    path = f"{FOLDER}/{name_of(selection)}-{at:%Y-%m-%d}.html"
+    key = key_of(selection)
+    path = f"{FOLDER}/{key.removeprefix('report-')}-{at:%Y-%m-%d}.html"
     await objects.replace(path, made.html.encode())
-    await acreate_markdown_artifact(made.markdown, key=f"report-{name_of(selection)}", description=f"Deployments: {made.covers}")
+    await publish_markdown(made.markdown, key=key, description=f"Deployments: {made.covers}")
     return f"{objects.name}/{path}: {made.covers}"
 
 
-def name_of(selection: Selection) -> str:
-    """Name a report by what it is of: lower-case letters, digits and dashes, as an artifact's key needs them."""
-    named = f"{selection.service or 'all'}-{selection.environment or 'everywhere'}"
-    return re.sub(r"[^a-z0-9]+", "-", named.lower()).strip("-")
+def key_of(selection: Selection) -> str:
+    """Name the artifact of a report by what it is of."""
+    return artifact_key("report", f"{selection.service or 'all'}-{selection.environment or 'everywhere'}")
 
 
 @cache

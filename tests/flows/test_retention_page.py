@@ -34,7 +34,7 @@ async def test_whoever_starts_it_by_hand_removes_nothing_by_mistake(
         pages.append(markdown)
 
     monkeypatch.setattr(retention, "keep_what_is_young", keep)
-    monkeypatch.setattr(retention, "acreate_markdown_artifact", publish)
+    monkeypatch.setattr(retention, "publish_markdown", publish)
     found = await retention.retention.fn(**said)
     assert (found.name, found.message, asked) == (state, words, [state == "DryRun"])
     assert pages[0].startswith("# Would be removed: 1" if state == "DryRun" else "# Removed: 1")

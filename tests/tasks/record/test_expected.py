@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,7 @@ async def test_progress_and_estimate_are_one_artifact_of_the_service(monkeypatch
         made.append((key, markdown))
 
     monkeypatch.setattr(expected, "read_entries", read)
-    monkeypatch.setattr(expected, "acreate_markdown_artifact", publish)
+    monkeypatch.setattr(expected, "publish_markdown", publish)
     await expected.publish_progress("run-2", plan=PLAN)
     ((key, text),) = made
     assert key == "progress-shop"
@@ -53,15 +54,23 @@ def test_no_word_of_others_acts_on_the_page() -> None:
     assert "No past yet" in text
 
 
+@pytest.mark.parametrize("how", ["refused", "silent"])
 async def test_a_server_that_does_not_take_it_holds_no_release_up(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It is only shown; that it is not is in the log."""
 
-    async def read(_run: str) -> list[Entry]:
-        raise OSError("away")
+    async def publish(_markdown: str, **_: Any) -> None:
+        if how == "refused":
+            raise OSError("away")
+        await asyncio.Event().wait()
 
+    async def read(_run: str) -> list[Entry]:
+        return record(*BEGUN)
+
+    monkeypatch.setattr(expected, "PUBLISH_SECONDS", 0.01 if how == "silent" else 5)
     monkeypatch.setattr(expected, "read_entries", read)
+    monkeypatch.setattr(expected, "publish_markdown", publish)
     await expected.publish_progress("run-2", plan=PLAN)
     assert "could not be published" in caplog.text
 

@@ -12,7 +12,7 @@ import pytest
 from flows.report import report
 from tasks.lifecycle.clock import now
 from tasks.record import metrics_report
-from tasks.record.metrics_report import make_report, name_of, publish_report
+from tasks.record.metrics_report import key_of, make_report, publish_report
 from tasks.rules.metrics.metrics import Selection
 from tests.tasks.record.test_facts import ended
 
@@ -42,7 +42,7 @@ async def test_it_is_published_in_both_forms(tmp_path: Path, monkeypatch: pytest
     async def publish(markdown: str, **more: Any) -> None:
         made.append({"markdown": markdown, **more})
 
-    monkeypatch.setattr(metrics_report, "acreate_markdown_artifact", publish)
+    monkeypatch.setattr(metrics_report, "publish_markdown", publish)
     await ended(tmp_path, "r1")
     for _ in range(2):
         said = await publish_report.fn(selection(), at=now(), storage=tmp_path)
@@ -63,7 +63,7 @@ async def test_it_is_published_in_both_forms(tmp_path: Path, monkeypatch: pytest
 )  # fmt: skip
 def test_a_report_is_named_by_what_it_is_of(chosen: Selection, name: str) -> None:
     """As Prefect takes keys of artifacts."""
-    assert name_of(chosen) == name
+    assert key_of(chosen) == f"report-{name}"
 
 
 async def test_the_flow_reports_the_days_up_to_now(monkeypatch: pytest.MonkeyPatch) -> None:
