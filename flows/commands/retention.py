@@ -52,7 +52,7 @@ async def _retention(client: PrefectClient, arguments: argparse.Namespace) -> in
     if len(kept.removed) > LISTED:
         _terminal.show(f"… and {len(kept.removed) - LISTED} more; --json lists all")
     for (kind, why), number in kept.stays.items():
-        _terminal.show(f"stays: {number} {kind}{'s' if number > 1 else ''}, as {why}")
+        _terminal.show(f"stays, as {why}: {number} {kind}{'s' if number > 1 else ''}")
     later = f"; {kept.left} more are due next time" if kept.left else ""
     _terminal.show(f"{len(kept.removed)} {words}{later}.")
     return _terminal.DONE

@@ -11,9 +11,10 @@ from tasks.record.artifacts import artifact_key, publish_markdown
 from tasks.record.journal import read_entries, say
 from tasks.record.kept_times import times_of
 from tasks.rules.plan.plan import Plan
+from tasks.rules.record.axis import duration
 from tasks.rules.record.entries import Entry
 from tasks.rules.record.markdown import plain
-from tasks.rules.rollout.expected import Expected, expected_end, expected_in_words
+from tasks.rules.rollout.expected import FEW, Expected, expected_end, expected_in_words
 from tasks.rules.rollout.progress import progress_in_words
 
 PUBLISH_SECONDS = 5  # the release waits meanwhile
@@ -51,8 +52,9 @@ async def publish_progress(run: str, *, plan: Plan) -> None:
 
 def page_of(found: Expected, *, service: str, progress: str) -> str:
     """Write progress and estimate as Markdown."""
-    rows = [f"| {plain(phase)} | {middle / 60:.3g} min | {most / 60:.3g} min |" for phase, middle, most in found.left.phases]
-    table = ["| Phase ahead | Median | Nine of ten within |", "|---|---|---|", *rows] if rows else []
+    rows = [f"| {plain(phase)} | {duration(middle)} | {duration(most)} |" for phase, middle, most in found.left.phases]
+    longest = "Nine of ten within" if found.left.found >= FEW else "Longest"
+    table = [f"| Phase ahead | Median | {longest} |", "|---|---|---|", *rows] if rows else []
     said = expected_in_words(found)
     head = [f"# {plain(service)}: {plain(progress or 'under way')}", "", f"{plain(said[:1].upper() + said[1:])}.", ""]
     return "\n".join([*head, *table, "", f"As of {found.at:%Y-%m-%d %H:%M:%S} UTC."]) + "\n"

@@ -20,7 +20,8 @@ from tasks.record.objects import objects_of
 from tasks.record.storage import default_storage
 from tasks.rules.metrics.metrics import Selection
 from tasks.rules.metrics.report import report_of
-from tasks.rules.metrics.report_page import page_of, to_markdown
+from tasks.rules.metrics.report_charts import WHAT_FAILED
+from tasks.rules.metrics.report_page import SERVICE_HEAD, page_of, to_markdown
 
 FOLDER = "reports"
 
@@ -54,7 +55,7 @@ async def make_report(storage: Any, selection: Selection, *, at: datetime) -> Ma
     times = await asyncio.to_thread(all_times)
     report = await asyncio.to_thread(report_of, found.facts, times, selection, broken=len(found.broken))
     page, card = (page_of(report, broken=[*found.broken], at=at, style=style) for style in ("page", "card"))
-    return Made(_template().render(page=page), to_markdown(card), page.covers, found)
+    return Made(_template().render(page=page, what_failed=WHAT_FAILED, service_head=SERVICE_HEAD), to_markdown(card), page.covers, found)
 
 
 @task(name="publish report", task_run_name="publish the report", **OBSERVE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ WIDTH, UPRIGHT_HEIGHT, ROW = 860, 300, 30
 LEFT, RIGHT, TOP, BOTTOM = 48, 20, 76, 50
 NAMES_LEFT, WORDS_RIGHT = 210, 210  # of bars that lie
 MOST_TICKS, GAP = 5, 0.18
-CHARACTER_WIDTH, LABEL_ROOM = 6.6, 58
+CHARACTER_WIDTH, LABEL_GAP = 6.6, 16
 LONGEST_NAME, END = 30, 14
 
 
@@ -140,7 +141,8 @@ def _columns(chart: Chart, most: float, name: str) -> Iterator[str]:
         yield f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}"/>' + text_at(
             LEFT - 8, y + 4, f"{tick:g}", "tick end"
         )
-    every = -(-LABEL_ROOM // max(1, int(wide)))
+    room = LABEL_GAP + CHARACTER_WIDTH * max(len(bar.label) for bar in chart.bars)
+    every = math.ceil(room / wide)
     for number, bar in enumerate(chart.bars):
         left, y = LEFT + wide * (number + GAP / 2), float(floor)
         for layer, part in enumerate(bar.parts):

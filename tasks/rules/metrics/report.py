@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from tasks.rules.notify.facts import Fact
 from tasks.rules.record.axis import TIME_STEPS_SECONDS
 from tasks.rules.rollout.history import Measured
 
-MOST_FAILED, MOST_PHASES, MOST_BINS = 50, 12, 12
+MOST_FAILED, MOST_SERVICES, MOST_PHASES, MOST_BINS = 50, 12, 12, 12
 MOST_DAYS, MOST_WEEKS = 45, 60  # more are drawn as weeks, or as spans of four weeks
 ROOM = 1.25  # a histogram goes so far beyond nine of ten; what took longer is its last bar
 CAUSES: Mapping[Fact, str] = {
@@ -75,6 +75,8 @@ class Report:
         failed: The newest first, at most `MOST_FAILED`.
         failed_in_all: How many there are.
         causes: How many failed for each; one may have several.
+        services: The metrics of each service, those of which most failed first, at most `MOST_SERVICES`; none if the report is of one.
+        services_in_all: Of how many a release ended.
         phases: The slowest first, by the time within which nine of ten were done.
     """
 
@@ -85,6 +87,8 @@ class Report:
     failed: tuple[Failed, ...]
     failed_in_all: int
     causes: tuple[tuple[str, int], ...]
+    services: tuple[Metrics, ...]
+    services_in_all: int
     phases: tuple[PhaseTimes, ...]
 
 
@@ -107,6 +111,7 @@ def report_of(
     ended = [one for one in own if aims_at(one, chosen.environment) and chosen.spans(one) and one.outcome in FINISHED]
     failed = sorted(_failed(ended, made, chosen), key=lambda one: (one.at, one.facts.run), reverse=True)
     causes = Counter(cause for one in failed for cause in one.causes)
+    names = _names(ended, failed) if not chosen.service else []
     return Report(
         metrics=metrics,
         before=_before(known, made, metrics),
@@ -115,6 +120,8 @@ def report_of(
         failed=tuple(failed[:MOST_FAILED]),
         failed_in_all=len(failed),
         causes=tuple(sorted(causes.items(), key=lambda one: (-one[1], one[0]))),
+        services=tuple(measure(known, replace(chosen, service=name), made=made) for name in names[:MOST_SERVICES]),
+        services_in_all=len(names),
         phases=_phases(times, {one.run for one in ended}),
     )
 
@@ -182,6 +189,12 @@ def _failed(ended: Sequence[Facts], made: Sequence[Deployment], selection: Selec
         if one.failed and one.facts.outcome == "deployed" and selection.spans(one.facts) and selection.service in {"", one.facts.service}
     ]
     return own + later
+
+
+def _names(ended: Sequence[Facts], failed: Sequence[Failed]) -> list[str]:
+    """Name the services of which a release ended, those of which most failed first."""
+    number = Counter(one.facts.service for one in failed)
+    return sorted({one.service for one in ended} | {*number}, key=lambda name: (-number[name], name))
 
 
 def _causes(facts: Facts) -> tuple[str, ...]:

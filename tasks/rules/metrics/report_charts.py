@@ -11,6 +11,7 @@ from tasks.rules.record.axis import duration
 from tasks.rules.record.svg import Style
 
 DAY_SECONDS = 86_400
+WHAT_FAILED = "What failed"
 LENGTHS = {1: "day", 7: "week, named by its Monday", 28: "span of four weeks, named by its first day"}
 
 
@@ -33,7 +34,7 @@ def pictures_of(report: Report, *, style: Style) -> list[Picture]:
     return [
         Picture("Trend", in_words(trend), upright(trend, name="trend", style=style)),
         Picture("Distribution", in_words(spread), upright(spread, name="spread", style=style)),
-        Picture("What failed", in_words(causes), lying(causes, name="causes", style=style)),
+        Picture(WHAT_FAILED, in_words(causes), lying(causes, name="causes", style=style)),
         Picture("Slowest phases", in_words(phases), lying(phases, name="phases", style=style, in_seconds=True)),
     ]
 
@@ -47,7 +48,7 @@ def trend_of(report: Report) -> Chart:
         title="Releases by how they ended",
         layers=("deployed", "rolled back, or deployed in part", "failed or cancelled"),
         bars=bars,
-        below=f"each {LENGTHS.get(days, 'period')}, UTC",
+        below=f"each {LENGTHS.get(days, 'period')}, UTC; the first and the last may be incomplete",
         empty="No release ended in this span.",
     )
 
@@ -62,7 +63,7 @@ def spread_of(report: Report) -> Chart:
     marks = [(spread.median_seconds, "median"), (spread.p90_seconds, "nine of ten within")]
     return Chart(
         title="Work of deployed releases, without waits",
-        layers=("deployed releases",),
+        layers=("deployed",),
         bars=bars,
         below=f"each bar is {duration(width)} wide{rest}",
         empty="No release was deployed in this span.",

@@ -11,7 +11,7 @@ from blocks.outside_text import outside
 from tasks.rules.metrics.document import NONE, covers, not_counted, rows_of
 from tasks.rules.metrics.metrics import Metrics
 from tasks.rules.metrics.report import Failed, Report
-from tasks.rules.metrics.report_charts import Picture, pictures_of
+from tasks.rules.metrics.report_charts import WHAT_FAILED, Picture, pictures_of
 from tasks.rules.record.axis import duration, percent
 from tasks.rules.record.markdown import embedded, plain
 from tasks.rules.record.svg import Style
@@ -19,6 +19,8 @@ from tasks.rules.record.svg import Style
 LONGEST_WHY = 300
 MOST_BROKEN = 50
 BAR = "|"
+ALERTS = "alerts"
+SERVICE_HEAD = ("Service", "Releases", "Success rate", "Change fail rate", "Work, median", "Nine of ten within", "Recovery, median")
 
 
 class Row(NamedTuple):
@@ -27,6 +29,18 @@ class Row(NamedTuple):
     name: str
     value: str
     before: str
+
+
+class ServiceRow(NamedTuple):
+    """A service among all, in words, as `SERVICE_HEAD` names it."""
+
+    service: str
+    releases: str
+    success: str
+    failed: str
+    median: str
+    most: str
+    recovery: str
 
 
 class FailedRow(NamedTuple):
@@ -54,6 +68,8 @@ class ReportPage:
         pictures: In their order.
         failed: What failed.
         more_failed: How many are not listed.
+        services: Each service, those of which most failed first; none in a report of one.
+        more_services: How many are not listed.
         broken: The runs whose records cannot be trusted.
         notes: What is in no figure.
         made: When.
@@ -67,6 +83,8 @@ class ReportPage:
     pictures: tuple[Picture, ...]
     failed: tuple[FailedRow, ...]
     more_failed: int
+    services: tuple[ServiceRow, ...]
+    more_services: int
     broken: tuple[str, ...]
     notes: tuple[str, ...]
     made: str
@@ -93,6 +111,8 @@ def page_of(report: Report, *, broken: Sequence[str], at: datetime, style: Style
         pictures=tuple(pictures_of(report, style=style)),
         failed=tuple(map(_failed, report.failed)),
         more_failed=report.failed_in_all - len(report.failed),
+        services=tuple(map(_service, report.services)),
+        more_services=report.services_in_all - len(report.services),
         broken=tuple(sorted(broken)[:MOST_BROKEN]),
         notes=tuple(not_counted(metrics)),
         made=f"{at:%Y-%m-%d %H:%M} UTC",
@@ -100,22 +120,37 @@ def page_of(report: Report, *, broken: Sequence[str], at: datetime, style: Style
 
 
 def to_markdown(page: ReportPage) -> str:
-    """Write it as Markdown whose pictures are data URIs and in which nothing that a record says can act."""
-    parts = [f"# {plain(page.title)}", f"{plain(page.covers)}."]
+    """Write it as Markdown whose pictures are data URIs and in which nothing that a record says can act.
+
+    Prefect breaks no line in a table, so what is long stands in lists.
+    """
+    figures = [f"- {row.name}: **{plain(row.value)}**{f' ({row.before})' if row.before else ''}" for row in page.figures]
+    parts = [f"# {plain(page.title)}", f"{plain(page.covers)}.", "\n".join(figures)]
     if page.broken:
         parts.append(f"**Records that cannot be trusted: {len(page.broken)}.** They are in no figure: {plain(', '.join(page.broken))}.")
     for picture, shown in zip(page.pictures, embedded([(one.words, one.svg) for one in page.pictures]), strict=True):
         parts += [f"## {picture.heading}", shown]
-        if picture.heading == "What failed" and page.failed:
-            parts.append(_table(("When", "Release", "Run", "Ended", "Cause", "Why"), [_cells(row) for row in page.failed]))
+        if picture.heading == WHAT_FAILED and page.failed:
+            parts.append("\n".join(map(_line, page.failed)))
             parts += [f"{page.more_failed} more are not listed."] if page.more_failed else []
+            parts += ["### By service", _table(SERVICE_HEAD, page.services)] if page.services else []
+            parts += [f"{page.more_services} more are not listed."] if page.more_services else []
     head = ("Metric", "This span", "The span before")[: 3 if page.has_before else 2]
-    parts += ["## All metrics", _table(head, [row[: len(head)] for row in page.rows])]
-    return "\n\n".join([*parts, *map(plain, page.notes), f"Computed from the records at {page.made}."]) + "\n"
+    rows = [row[: len(head)] for row in page.rows if row.name != ALERTS]
+    alerts = [
+        f"{name}, {ALERTS}: {plain(told)}."
+        for row in page.rows
+        if row.name == ALERTS
+        for name, told in zip(head[1:], row[1:], strict=False)
+    ]
+    return "\n\n".join(
+        [*parts, "## All metrics", _table(head, rows), *alerts, *map(plain, page.notes), f"Computed from the records at {page.made}."]
+    ) + "\n"  # fmt: skip
 
 
-def _cells(row: FailedRow) -> tuple[str, ...]:
-    return row.at, f"{row.service} {row.version}", row.run, row.outcome, row.causes, row.why
+def _line(row: FailedRow) -> str:
+    at, release, outcome, causes, why, run = map(plain, (row.at, f"{row.service} {row.version}", row.outcome, row.causes, row.why, row.run))
+    return f"- {at}: **{release}**, {outcome}, {causes}. {why} (run {run})"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -128,6 +163,15 @@ def _failed(one: Failed) -> FailedRow:
     outcome = "deployed, then left" if facts.outcome == "deployed" else facts.outcome.replace("_", " ")
     service, version, why = outside(facts.service), outside(facts.version), outside(one.why, limit=LONGEST_WHY)
     return FailedRow(f"{one.at:%Y-%m-%d %H:%M}", service, version, facts.run, outcome, causes, why)
+
+
+def _service(metrics: Metrics) -> ServiceRow:
+    success, failures, work = metrics.success, metrics.failures, metrics.took.work
+    rates, times = (
+        map(_ratio, (success.value, failures.rate.value)),
+        (work.median_seconds, work.p90_seconds, failures.recovery.median_seconds),
+    )
+    return ServiceRow(outside(metrics.selection.service), f"{success.whole:,}", *rates, *map(_long, times))
 
 
 def _figures(metrics: Metrics) -> dict[str, str]:

@@ -143,15 +143,22 @@ def expected_in_words(found: Expected) -> str:
     left = found.left
     if not left.found:
         return NO_PAST
-    by = f"by {left.found} earlier release{'s' if left.found > 1 else ''}"
     phases = ", ".join(f"{phase} {duration(middle)}" for phase, middle, _ in left.phases)
     if not left.counted:
-        return f"this phase takes longer than it did in each of {left.found} earlier releases ({phases})"
+        return f"this phase takes longer than it did in {_those(left.found)} ({phases})"
+    by = f"by {left.found} earlier release{'s' if left.found > 1 else ''}"
+    if left.counted == 1 < left.found:
+        by = f"by the one of {left.found} earlier releases whose present phase took longer"
     most = "nine of ten" if left.counted >= FEW else f"the longest of {left.counted}"
     if found.middle is None or found.most is None:
-        return f"once it goes on, {duration(left.middle)} of work are left (median; {most} within {duration(left.most)}), {by}: {phases}"
-    end = f"{found.middle:%H:%M:%S} (median; {most} by {found.most:%H:%M:%S} UTC, on {found.most:%Y-%m-%d})"
-    return f"expected to end at {end}, without waits to come, {by}: {phases}"
+        spread = f" (median; {most} within {duration(left.most)})" if left.counted > 1 else ""
+        return f"once it goes on, {duration(left.middle)} of work are left{spread}, {by}: {phases}"
+    spread = f" (median; {most} by {found.most:%H:%M:%S})" if left.counted > 1 else ""
+    return f"expected to end at {found.middle:%H:%M:%S} UTC on {found.middle:%Y-%m-%d}{spread}, without waits to come, {by}: {phases}"
+
+
+def _those(number: int) -> str:
+    return "the one earlier release with these steps" if number == 1 else f"each of {number} earlier releases"
 
 
 def _waves(steps: Sequence[PlannedStep], numbers: Sequence[int]) -> list[Ahead]:

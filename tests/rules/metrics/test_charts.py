@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from defusedxml import ElementTree
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.metrics.charts import UPRIGHT_HEIGHT, Bar, Chart, Mark, in_words, lying, upright
+from tasks.rules.metrics.charts import CHARACTER_WIDTH, UPRIGHT_HEIGHT, Bar, Chart, Mark, in_words, lying, upright
 
 PARTS = st.lists(st.integers(0, 10_000).map(float), min_size=1, max_size=3).map(tuple)
 BARS = st.lists(st.builds(Bar, st.text(), PARTS, st.text()), max_size=20).map(tuple)
@@ -56,6 +57,14 @@ def test_bars_are_as_long_as_their_counts() -> None:
     high = [float(number) for number in re.findall(r'class="layer layer-0"[^>]*height="([\d.]+)"', svg)[1:]]
     assert high[1] == pytest.approx(2 * high[0])
     assert high[1] <= UPRIGHT_HEIGHT
+
+
+def test_the_labels_of_a_histogram_do_not_run_into_one_another() -> None:
+    """The longest one decides how many are left out."""
+    bars = tuple(Bar(f"{number} h {number} min", (1,)) for number in range(10, 23))
+    svg = upright(chart(bars), name="x", style="card")
+    places = [float(place) for place in re.findall(r'<text class="tick middle" x="([\d.]+)"[^>]*>\d+ h', svg)]
+    assert min(after - before for before, after in pairwise(places)) > CHARACTER_WIDTH * len(bars[0].label)
 
 
 def test_long_names_that_differ_at_their_end_stay_apart() -> None:

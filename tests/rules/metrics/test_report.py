@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from tasks.rules.metrics.facts import Facts
 from tasks.rules.metrics.metrics import Selection
-from tasks.rules.metrics.report import LATER, MOST_BINS, OTHER, Report, bin_seconds, bins_of, periods_of, report_of
+from tasks.rules.metrics.report import LATER, MOST_BINS, MOST_SERVICES, OTHER, Report, bin_seconds, bins_of, periods_of, report_of
 from tasks.rules.metrics.report_page import page_of, to_markdown
 from tasks.rules.rollout.history import Measured, Took
 from tests.rules.metrics.made import HOUR, at, released, rolled_back
@@ -110,11 +111,26 @@ def test_every_duration_is_in_one_bar_of_few(seconds: list[float]) -> None:
 
 
 def test_the_artifact_carries_its_pictures_and_nothing_that_a_record_says_can_act() -> None:
-    """No HTML, no link, and no row that is broken by a bar or a line."""
+    """No HTML, no link, and no line that is broken."""
     told = [one.model_copy(update={"why": "<b>bad</b>\n| [x](https://evil.example) |"}) if one.run == "c" else one for one in FACTS]
     text = to_markdown(page_of(made(told), broken=["r1"], at=at(8 * DAY), style="card"))
     assert text.count("](data:image/svg+xml;base64,") == text.count("](") == 4
     assert "<b>" not in text
     assert "Records that cannot be trusted: 1." in text
-    rows = [line for line in text.splitlines() if line.startswith("| 2026")]
-    assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [7, 7, 7]
+    assert len([line for line in text.splitlines() if re.match(r"- 2026.*\(run [a-z]+\)$", line)]) == 3
+
+
+def test_of_all_services_each_stands_by_itself_the_worst_first() -> None:
+    """So that it is seen whose releases fail; a report of one service has no such part."""
+    everything = made(selection=replace(SPAN, service=""))
+    page = page_of(everything, broken=(), at=at(8 * DAY), style="card")
+    assert [(row.service, row.releases, row.success) for row in page.services] == [("shop", "4", "50\u00a0%"), ("mail", "1", "0\u00a0%")]
+    assert "### By service" in to_markdown(page)
+    assert made().services == ()
+
+
+def test_many_services_are_counted_and_the_best_are_left_out() -> None:
+    """The table stays short."""
+    many = [released(f"r{place}", 5 * DAY, service=f"s{place:02}") for place in range(MOST_SERVICES + 3)]
+    page = page_of(made([*FACTS, *many], replace(SPAN, service="")), broken=(), at=at(8 * DAY), style="card")
+    assert (len(page.services), page.more_services, page.services[0].service) == (MOST_SERVICES, 5, "shop")

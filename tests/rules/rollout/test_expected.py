@@ -57,8 +57,8 @@ def test_a_release_that_waits_says_how_long_it_will_take_once_it_goes_on() -> No
     [
         ([], NO_PAST),
         ([took(120, plan=OTHER)], NO_PAST),
-        (PAST[:1], "expected to end at 12:02:51 (median; the longest of 1 by 12:02:51 UTC, on 2026-11-30), without waits to come"),
-        (PAST, "expected to end at 12:03:36 (median; nine of ten by 12:04:21 UTC, on 2026-11-30), without waits to come"),
+        (PAST[:1], "expected to end at 12:02:51 UTC on 2026-11-30, without waits to come, by 1 earlier release: "),
+        (PAST, "expected to end at 12:03:36 UTC on 2026-11-30 (median; nine of ten by 12:04:21), without waits to come"),
     ],
 )
 def test_people_read_by_how_many_releases_it_is_estimated(past: list[Measured], words: str) -> None:

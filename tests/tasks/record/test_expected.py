@@ -41,7 +41,8 @@ async def test_progress_and_estimate_are_one_artifact_of_the_service(monkeypatch
     await expected.publish_progress("run-2", plan=PLAN)
     ((key, text),) = made
     assert key == "progress-shop"
-    assert "| wave 1 | 1.98 min | 1.98 min |" in text
+    assert "| Phase ahead | Median | Longest |" in text
+    assert "| wave 1 | 1 min 59 s | 1 min 59 s |" in text
     assert "As of 20" in text
 
 
