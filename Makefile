@@ -93,6 +93,7 @@ schema: $(STAMP) ## Write the JSON Schemas in docs/ from their models.
 bench: $(STAMP) ## Run the benchmarks, which print ratios; with STREAMS=10000 the judgement benchmark takes 40 minutes.
 	@$(BIN)/python -m benchmarks.frame $(ARGS)
 	@$(BIN)/python -m benchmarks.history
+	@$(BIN)/python -m benchmarks.estimate
 	@$(BIN)/python -m benchmarks.judgement --streams $(STREAMS)
 
 clean: ## End a demo that was kept, and remove what was built: environment, demo, caches.

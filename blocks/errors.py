@@ -16,9 +16,12 @@ ShipwayError
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from blocks.outside_text import said
 
 MESSAGE_LIMIT = 16_000
+Error = TypeVar("Error", bound="ShipwayError")
 
 
 class ShipwayError(Exception):
@@ -29,9 +32,21 @@ class ShipwayError(Exception):
             refuses it, and none shows a secret of this process.
     """
 
+    refuses_credentials = False
+    """Whether what was asked refused the credentials, see `refusing`."""
+
     def __init__(self, message: str = "") -> None:
         """Clean the message; it keeps its lines."""
         super().__init__(said(message, limit=MESSAGE_LIMIT, lines=True))
+
+
+def refusing(error: Error) -> Error:
+    """Mark an error as a refusal of the credentials themselves: 401, 403, Git's `authentication failed`.
+
+    A rollback then tries those that the block has by now; for no other error, as what does not answer for a moment refuses nothing.
+    """
+    error.refuses_credentials = True
+    return error
 
 
 class Temporary(ShipwayError):

@@ -42,12 +42,12 @@ class Position(TypedDict):
         baseline: Version that serves, or None if nothing was ever deployed.
         canary: Version being rolled out, or None.
         percent: Share of new requests that the canary gets, 0 to 100.
-        ready: Whether each of these versions answers its readiness check, by version. False for the canary of a platform that replaces
-            the baseline in place, until the first share brings it up.
+        ready: Whether each of these versions is, by version. False for a canary that replaces the baseline in place, until its first share.
         previous: Version that served before `baseline`, or None; never one that a rollback took away.
         owner: Who holds the lease, or None.
         generation: The newest generation given out.
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
+        instead: Only if something else seems to run than what was deployed last: its name. Others replaced it, or it says another name.
         under_way: Only if the canary takes the baseline's place itself, or its promotion was begun: `promote` finishes it at any share.
     """
 
@@ -59,6 +59,7 @@ class Position(TypedDict):
     owner: str | None
     generation: int
     trouble: NotRequired[str]
+    instead: NotRequired[str]
     under_way: NotRequired[Literal["in place", "promotion"]]
 
 

@@ -26,7 +26,11 @@ _PASSWORD = re.compile(r"://[^/@\s:]*:([^/@\s]+)@")
 _SCHEME = re.compile(r"(?:Bearer|Basic|Token)\s+(\S+)", re.IGNORECASE)
 _BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 
+MOST_OF_ONE = 1_000
+"""So many secrets may come of one block: a line of a log then costs some two milliseconds. An ordinary one has less than fifty."""
+
 _known: set[str] = set()
+_known_of: dict[str, set[str]] = {}
 
 
 def learn(secrets: Iterable[str]) -> None:
@@ -35,8 +39,29 @@ def learn(secrets: Iterable[str]) -> None:
     Args:
         secrets: Their values. Those of less than six characters, and words like `production`, are left out.
     """
-    for secret in secrets:
-        _known.update(part for part in _parts(secret) if len(part) >= SHORTEST and part.lower() not in ORDINARY)
+    _known.update(_all_parts(secrets))
+
+
+def learn_of(name: str, secrets: Iterable[str]) -> bool:
+    """Remember the secrets of what others can edit, unless they are too many: each one costs time for every text.
+
+    Args:
+        name: Whose they are, as `type/name`. What it had before in this process counts, too, as it may be edited each minute.
+        secrets: As `learn`.
+
+    Returns:
+        Whether they are remembered; if not, they must not be used.
+    """
+    found = _known_of.get(name, set()) | _all_parts(secrets)
+    if len(found) > MOST_OF_ONE:
+        return False
+    _known_of[name] = found
+    _known.update(found)
+    return True
+
+
+def _all_parts(secrets: Iterable[str]) -> set[str]:
+    return {part for secret in secrets for part in _parts(secret) if len(part) >= SHORTEST and part.lower() not in ORDINARY}
 
 
 def hide(text: str) -> str:

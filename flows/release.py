@@ -28,6 +28,7 @@ from tasks.approval.approval import log_outcome
 from tasks.evidence.inputs import collect_inputs, collect_inputs_again
 from tasks.lifecycle import clock
 from tasks.lifecycle.retries import retried
+from tasks.record.expected import publish_progress
 from tasks.record.journal import read_entry
 from tasks.rules.evidence.differences import changed_parts, differences
 from tasks.rules.evidence.inputs import Inputs
@@ -113,6 +114,8 @@ async def _prepare(phase: Phase, version: str, *, latest: datetime | None) -> Ph
         raise Refused(f"not ready: {ready.reason}")
     await pass_checklist(phase, await _inputs(phase, version), "staging", latest=latest)
     await wait_while_frozen(phase)
+    if await phase.read("effect", environment="staging", name="promote") is None:
+        await publish_progress(phase.owner, plan=phase.plan)
     found: Any = await _stage(phase, version)
     if found.passed:
         found = await verify(phase.path, environment="staging", version=version, release=phase.scope)
@@ -139,6 +142,7 @@ async def _deploy(phase: Phase, version: str, *, approval: Approval) -> PhaseRes
     await expect_data(phase, "production", "post_deploy")
     for wave in ([place.environment for place in places] for places in waves_of(phase.plan)):
         await wait_for_window(phase, wave)
+        await publish_progress(phase.owner, plan=phase.plan)
         found = await _deploy_wave(phase, version, wave=wave, approval=approval)
         if not found.passed:
             return found

@@ -28,6 +28,7 @@ COMMANDS = (
     ["history", "--limit", "10000", "--csv"],
     ["history", "--service", "service-7", "--outcome", "rolled_back"],
     ["metrics"],
+    ["metrics", "--since", "30d", "--html", "{home}/report.html"],
 )
 
 
@@ -50,7 +51,8 @@ async def compare(*, releases: int, runs: int) -> None:
         base, base_cpu, _ = _measured([sys.executable, "-c", BASELINE, str(home / "keys")], runs=runs)
         print(f"   baseline {base:.2f} s ({base_cpu:.2f} s of the processor)", flush=True)
         for words in COMMANDS:
-            seconds, cpu, megabytes = _measured([str(Path(sys.executable).with_name("shipway")), *words, "--home", str(home)], runs=runs)
+            command = [str(Path(sys.executable).with_name("shipway")), *(word.format(home=home) for word in words), "--home", str(home)]
+            seconds, cpu, megabytes = _measured(command, runs=runs)
             is_good = seconds <= MOST_SECONDS and megabytes < MOST_MB
             took = f"{seconds:.2f} s ({cpu:.2f} s of the processor), {megabytes:.0f} MB"
             said = f"shipway {' '.join(words)}: {took}; ratio {seconds / base:.1f} ({cpu / base_cpu:.1f})"

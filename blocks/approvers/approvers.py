@@ -1,8 +1,10 @@
 """Approvers: the people who may approve, as a Prefect block that holds ciphertext only.
 
 Prefect's API gives a block's secrets in plain text to whoever may call it. So the secrets that codes are computed with are
-encrypted under a key that stays with the worker (see `blocks.key_folder.key_file`), each bound to its name; one that was removed
-or replaced is remembered beside the key, and refused if it is posted again.
+encrypted under a key that stays with the worker (see `blocks.key_folder.key_file`), each bound to its name. Which entry of a name
+counts is kept beside the key, since whoever may call the API also chooses what the block shows when a person is removed.
+
+enrolled/<name>   SHA-256 of the one entry that counts for this name; empty once the person was removed
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import hashlib
 import json
 import re
 import secrets
+from pathlib import Path
 from typing import ClassVar
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -21,7 +24,7 @@ from pydantic import ConfigDict, Field, SecretStr
 from blocks.approvers.wrong_codes import WrongCodes
 from blocks.errors import BadInput, Refused
 from blocks.hidden_values import hide_values
-from blocks.key_folder.key_file import create_key, derive, key_path, read_key, write_once
+from blocks.key_folder.key_file import create_key, derive, key_path, make_folder, read_key, read_private, replace_file
 
 SECRET_BYTES = 35  # 280 bits
 SECRET_LENGTH = SECRET_BYTES * 8 // 5  # characters of base32, without padding; a secret for TOTP had 32
@@ -51,11 +54,11 @@ class Approvers(Block):
         return sorted(self.enrolled)
 
     def enrol(self, name: str, *, replace: bool = False) -> SecretStr:
-        """Enrol a person with a new secret; save the block afterwards.
+        """Enrol a person with a new secret, so that none that was made before counts for this name; save the block afterwards.
 
         Args:
             name: Lower-case name.
-            replace: Revoke the person's previous secret.
+            replace: Whether the block may have an entry of this name, which is replaced.
 
         Returns:
             The secret in base32, which `shipway code` takes.
@@ -71,22 +74,29 @@ class Approvers(Block):
         create_key(key_path())
         secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode()
         plain = json.dumps({"name": name, "secret": secret}).encode()
-        ciphertext = self._cipher().encrypt(plain).decode()
-        self._revoke(name)
-        self.enrolled = {**self.enrolled, name: SecretStr(ciphertext)}
+        ciphertext = self._cipher().encrypt(plain)
+        _keep(name, _fingerprint(ciphertext))
+        self.enrolled = {**self.enrolled, name: SecretStr(ciphertext.decode())}
         return SecretStr(secret)
 
-    def remove(self, name: str) -> None:
-        """Remove a person and revoke the secret for good; save the block afterwards.
+    def remove(self, name: str) -> bool:
+        """Remove a person and revoke every secret that was made for the name, whatever the block shows; save the block afterwards.
+
+        Returns:
+            Whether the block showed the entry that counted until now; if not, others changed the block.
 
         Raises:
-            BadInput: This name is not enrolled.
+            BadInput: This name is not enrolled, neither in the block nor beside the key.
+            Refused: The key cannot be used.
         """
-        if name not in self.enrolled:
-            raise BadInput(f"{name!r} is not enrolled", field="NAME", fix=f"Enrolled: {', '.join(self.names()) or 'none'}.")
         read_key(key_path())
-        self._revoke(name)
+        shown, counted = self._shown(name), _counting(name)
+        if shown is None and not counted:
+            raise BadInput(f"{name!r} is not enrolled", field="NAME", fix=f"Enrolled: {', '.join(self.names()) or 'none'}.")
+        if counted:
+            _keep(name, "")
         self.enrolled = {other: ciphertext for other, ciphertext in self.enrolled.items() if other != name}
+        return shown is not None and _fingerprint(shown) == counted
 
     def secret(self, name: str) -> SecretStr:
         """Decrypt one person's secret, in memory only.
@@ -94,18 +104,17 @@ class Approvers(Block):
         Raises:
             Refused: This name is not enrolled, or the entry is not one that was made for this name under this key.
         """
-        if name not in self.enrolled:
+        if (ciphertext := self._shown(name)) is None:
             raise Refused(f"{name!r} is not enrolled; `shipway approvers list` shows who is")
-        ciphertext = self.enrolled[name].get_secret_value().encode()
         again = f"enrol again with `shipway approvers add {name} --replace`"
-        if (key_path().parent / "revoked" / _fingerprint(ciphertext)).exists():
-            raise Refused(f"the entry of {name} was removed or replaced, and then restored from an old copy; {again}")
         try:
             entry = json.loads(self._cipher().decrypt(ciphertext))
         except InvalidToken:
             raise Refused(f"the entry of {name} was not made under the key {key_path()}; {again}, or copy the right key here") from None
         if entry["name"] != name:
             raise Refused(f"the entry of {name} was made for another person, and moved; {again}")
+        if _counting(name) != _fingerprint(ciphertext):
+            raise Refused(f"the entry of {name} was removed or replaced, and then restored from an old copy, or {_path(name)} was; {again}")
         if len(entry["secret"]) < SECRET_LENGTH:
             raise Refused(f"the secret of {name} is for codes by time (TOTP), which approve nothing any more; {again}")
         return SecretStr(entry["secret"])
@@ -131,11 +140,29 @@ class Approvers(Block):
     def _cipher(self) -> Fernet:
         return Fernet(base64.urlsafe_b64encode(derive(read_key(key_path()), "secrets")))
 
-    def _revoke(self, name: str) -> None:
-        if previous := self.enrolled.get(name):
-            folder = key_path().parent / "revoked"
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_once(folder / _fingerprint(previous.get_secret_value().encode()), f"{name}\n".encode())
+    def _shown(self, name: str) -> bytes | None:
+        return self.enrolled[name].get_secret_value().encode() if name in self.enrolled else None
+
+
+def _path(name: str) -> Path:
+    return key_path().parent / "enrolled" / name
+
+
+def _counting(name: str) -> str:
+    """Read which entry counts for a name; "" if none does.
+
+    Raises:
+        Refused: Others on this machine can read or change the file, or it cannot be read.
+    """
+    try:
+        return read_private(_path(name)).decode(errors="replace").strip() if NAME.fullmatch(name) else ""
+    except FileNotFoundError:
+        return ""
+
+
+def _keep(name: str, fingerprint: str) -> None:
+    make_folder(_path(name).parent)
+    replace_file(_path(name), f"{fingerprint}\n".encode())
 
 
 def _fingerprint(ciphertext: bytes) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from blocks.errors import BadInput, Permanent, Refused, ShipwayError, Temporary, Unreachable
+from blocks.errors import BadInput, Permanent, Refused, ShipwayError, Temporary, Unreachable, refusing
 from blocks.git.process import Ended
 
 # The first that is found counts. Servers word their refusals of pushes as they like; these are git's, curl's and ssh's words for fetches.
@@ -43,7 +43,7 @@ def fault_of(ended: Ended, *, what: str, secrets: tuple[str, ...]) -> ShipwayErr
     if NO_BRANCH.search(said):
         return BadInput(f"{what} has no such branch", field="branch", fix="Make the branch with a first commit, or name another one.")
     if REFUSED.search(said):
-        return Refused(f"{what} refused the credentials: {said}. Check the token or key, and its rights")
+        return refusing(Refused(f"{what} refused the credentials: {said}. Check the token or key, and its rights"))
     if MOVED.search(said):
         return BadInput(f"{what} is redirected, which is not followed", field="remote", fix="Write the final address; many end in `.git`.")
     if AWAY.search(said):

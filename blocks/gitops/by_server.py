@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from jsonpointer import JsonPointer
 
-from blocks.errors import BadInput, Refused, Temporary, Unreachable
+from blocks.errors import BadInput, Refused, Temporary, Unreachable, refusing
 from blocks.gitops.application import REFRESH, is_asked
 from blocks.gitops.operations import is_blocked
 from blocks.gitops.owners import Owner
@@ -170,10 +170,12 @@ class ByServer:
         if status in GOOD and isinstance(answer, dict):
             return answer
         if status == HTTPStatus.UNAUTHORIZED:
-            raise BadInput(f"Argo CD at {self.url} does not accept the token", field="token", fix="Make a new one for the account")
+            raise refusing(
+                BadInput(f"Argo CD at {self.url} does not accept the token", field="token", fix="Make a new one for the account")
+            )
         if status == HTTPStatus.FORBIDDEN:
             fix = "Give the account the rights that docs/gitops.md lists"
-            raise Refused(f"Argo CD at {self.url} refuses {what} for {self.namespace}/{self.name}: {said}. {fix}")
+            raise refusing(Refused(f"Argo CD at {self.url} refuses {what} for {self.namespace}/{self.name}: {said}. {fix}"))
         if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.REQUEST_TIMEOUT} or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             raise Unreachable(f"Argo CD at {self.url} answered {what} with {status}: {said}")
         if status in GOOD:

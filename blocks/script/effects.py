@@ -10,9 +10,9 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
-from blocks.errors import BadInput, RolloutFailed, ScriptFailed, ShipwayError, Temporary
+from blocks.errors import BadInput, Permanent, RolloutFailed, ScriptFailed, ShipwayError, Temporary
 from blocks.fencing import check_lease
 from blocks.outside_text import error_text, last_lines
 from blocks.platform import Lease, Position
@@ -22,20 +22,11 @@ from blocks.script.output import Shown
 from blocks.script.reading import Observed
 from blocks.script.run import TEMPFAIL, Command, Ended
 from blocks.script.state import Notes, Run, act_of, run_folder
-from blocks.script.words import OWED, Act, Effect, fault_of
+from blocks.script.tries import FIRST, Again, Ours, failed_before, is_owed, ours_of, owed_after, still_owed
+from blocks.script.words import ALL_PERCENT, OWED, Act, fault_of
 from blocks.script.wrapper import LOG
 
 MOST_RUNS, AGAIN_SECONDS = 3, 5.0  # of a rollback's script that fails: one fault that passes must not leave the bad version
-
-
-class Again(NamedTuple):
-    """How a run begins: after how many that failed, and whether with rotated secrets."""
-
-    failed_before: int = 0
-    is_renewed: bool = False
-
-
-FIRST = Again()
 
 
 class Environment(Observed):
@@ -82,57 +73,112 @@ class Environment(Observed):
         while True:
             notes, ended = await self.settle(lease)
             run = notes["run"]
-            is_ours = _is_by(run, act, lease) and ended is not None and ended.has_begun and (not ended.asks_again or bool(began))
             if began and run and run["id"] == began and ended and not ended.has_begun:
                 raise Temporary(f"{act}: its wrapper did not begin it; see {run_folder(self.folder, run) / LOG}")
-            if is_ours and run and ended and (again := self._another_try(notes, act, run, ended)):
+            ours = ours_of(run, ended, act, lease, is_new=bool(began))
+            again = self._another_try(notes, act, ours) if ours else None
+            if again is None:
+                if ours:
+                    await self._judge(notes, act, *ours)
+                fault = await self._fault(act, limit_seconds, notes, ours)
+                if not fault and (ours or not is_owed(notes, act, ended)):
+                    return await self._note_share(lease, notes, act)
+                again = self._after(notes, act, ours) if ours else Again(failed_before(run, act, lease))
+            if ours and again is None:
+                why = "exited with 0, but" if ours.ended.is_known else f"{ours.ended.in_words()}, and is not run again:"
+                raise await self._failed(notes, act, ours.run, f"{why} {fault}")
+            if ours and again:
                 await asyncio.sleep(0 if again.is_renewed and again.failed_before == 1 else AGAIN_SECONDS)
-                began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, again=again)
-                continue
-            if is_ours and run and ended:
-                await self._judge(notes, act, run, ended)
-            fault = await self._fault(act, limit_seconds, rolls_back=notes.get("rollback", False), is_ours=is_ours)
-            if not fault and (is_ours or not _is_owed(notes, act, ended)):
-                return
-            again = Again(_failed_before(run, act, lease))
-            if is_ours and run and ended:
-                if not self._is_let_by_people(notes, act, run):
-                    why = "exited with 0, but" if ended.is_known else f"{ended.in_words()}, and is not run again:"
-                    raise await self._failed(notes, act, run, f"{why} {fault}")
-                again = Again(again.failed_before + 1)
-            began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, again=again)
+            began = await self._begun(lease, act, after=run, limit_seconds=limit_seconds, again=again or FIRST)
 
-    async def _fault(self, act: Act, limit_seconds: float, *, rolls_back: bool, is_ours: bool) -> str:
-        """Say why an effect is not brought about, by `status` and, where a version is to be well, by `verify`.
+    async def finish(self, lease: Lease, canary: str, previous: str, *, limit_seconds: float) -> None:
+        """Retire what served before a canary with all requests; without `promote` a rollback still has its end proved.
 
-        A `status` that cannot be read keeps no rollback from its script; what it leaves unproved afterwards is a failure.
+        Raises:
+            RolloutFailed: `promote` failed, or `status` and `verify` do not prove a rollback's end.
+            Temporary: `promote` asks for another try, or `status` cannot be read for now.
         """
+        if "promote" in self.commands:
+            await self.bring_about(lease, Act("promote", canary, previous), limit_seconds=limit_seconds)
+        elif self.splits and (await self.notes()).get("rollback"):
+            await self._expect_end(lease, Act("shift", canary, previous, ALL_PERCENT), limit_seconds=limit_seconds)
+
+    async def _expect_end(self, lease: Lease, act: Act, *, limit_seconds: float) -> None:
+        """Expect that `status` and `verify` prove a rollback's end, once each of its scripts has exited with 0."""
+        notes, fault = await self.expect(lease), ""
         try:
             fault = fault_of(act, await self.status(), splits=self.splits)
-        except ShipwayError as error:
-            if not rolls_back or (is_ours and isinstance(error, Temporary)):
-                raise
-            return error_text(error)
+        except Permanent as error:
+            fault = error_text(error)
+        fault = fault or await self.ill(act.version, patience_seconds=limit_seconds)
+        if fault and notes["run"]:
+            raise await self._failed(notes, act, notes["run"], f"exited with 0, but {fault}")
+
+    async def _fault(self, act: Act, limit_seconds: float, notes: Notes, ours: Ours | None) -> str:
+        """Say why an effect is not brought about, by `status` and, where a version is to be well, by `verify`.
+
+        A `status` that cannot be read keeps no rollback from its script. Between a rollback's scripts it is not asked: the bad version may
+        answer it, and what must be proved is the end.
+        """
+        rolls_back = notes.get("rollback", False)
+        if not (ours and self._goes_on(notes, act, ours)):
+            try:
+                fault = fault_of(act, await self.status(), splits=self.splits)
+            except ShipwayError as error:
+                if not rolls_back or (ours and isinstance(error, Temporary) and not self._has_turn(notes, ours)):
+                    raise
+                fault = error_text(error)
+            if fault:
+                return fault
         version = act.previous if act.effect == "rollback" else act.version
-        if fault or not version or (act.effect in {"shift", "promote"} and self.splits):
-            return fault
+        if not version or (self.splits and (act.effect == "shift" or (act.effect == "promote" and not rolls_back))):
+            return ""
         return await self.ill(version, patience_seconds=limit_seconds)
 
-    def _another_try(self, notes: Notes, act: Act, run: Run, ended: Ended) -> Again | None:
+    def _goes_on(self, notes: Notes, act: Act, ours: Ours) -> bool:
+        """Say whether a script that exited with 0 lets a rollback's next one run, whatever `status` says."""
+        is_between = self.splits and act.effect in {"deploy", "shift"}
+        return notes.get("rollback", False) and is_between and ours.ended.exit_code == 0 and not self._has_turn(notes, ours)
+
+    def _has_turn(self, notes: Notes, ours: Ours) -> bool:
+        """Say whether a run with present secrets, which may be what others wrote, leaves a try to those of the release."""
+        is_renewed = notes.get("rollback", False) and ours.run.get("renewed", False)
+        return is_renewed and ours.failed < self._most_runs
+
+    @property
+    def _most_runs(self) -> int:
+        return MOST_RUNS + self._differs
+
+    @property
+    def _differs(self) -> bool:
+        return bool(self.renewed) and self.renewed != self.variables
+
+    async def _note_share(self, lease: Lease, notes: Notes, act: Act) -> None:
+        """Note what a rollback owes once it has shifted: `status` does not say it."""
+        owed = owed_after(notes, act)
+        if owed != notes.get("owed", []):
+            await self.note(lease, owed=owed)
+
+    def _another_try(self, notes: Notes, act: Act, ours: Ours) -> Again | None:
         """Say how a script that failed is run once more: in a rollback by itself, else if plan or people say so.
 
         A rollback takes turns with secrets that differ since the last release, if there are. They may have been rotated, or be what others
-        wrote; then those of the release still serve.
+        wrote; then those of the release still serve, so however a run with the others failed, it leaves them their turn.
         """
+        ended = ours.ended
         exited_badly = ended.is_known and not ended.not_run and not ended.timed_out and ended.exit_code not in {0, TEMPFAIL}
-        failed = run.get("failed_before", 0) + 1
         if notes.get("rollback", False):
-            differ = bool(self.renewed) and self.renewed != self.variables
-            may_try = exited_badly and failed < MOST_RUNS + differ
-            return Again(failed, is_renewed=differ and not run.get("renewed")) if may_try else None
-        by_plan = act.is_forward and exited_badly and failed <= self.again.retries
-        by_people = (exited_badly or ended.timed_out) and self._is_let_by_people(notes, act, run)
-        return Again(failed) if by_plan or by_people else None
+            has_failed = exited_badly or not ended.is_known
+            has_failed = has_failed or (self._has_turn(notes, ours) and bool(ended.not_run or ended.timed_out))
+            may_try = has_failed and ours.failed < self._most_runs
+            return Again(ours.failed, is_renewed=self._differs and not ours.run.get("renewed")) if may_try else None
+        by_plan = act.is_forward and exited_badly and ours.failed <= self.again.retries
+        by_people = (exited_badly or ended.timed_out) and self._is_let_by_people(notes, act, ours.run)
+        return Again(ours.failed) if by_plan or by_people else None
+
+    def _after(self, notes: Notes, act: Act, ours: Ours) -> Again | None:
+        """Say how a script is run once more that did not fail, and did not do it."""
+        return Again(ours.failed) if self._has_turn(notes, ours) or self._is_let_by_people(notes, act, ours.run) else None
 
     def _is_let_by_people(self, notes: Notes, act: Act, run: Run) -> bool:
         """Say whether people let a script that failed be run once more; a rollback asks no one."""
@@ -175,7 +221,7 @@ class Environment(Observed):
                     return None
                 run = self._new_run(notes, act, lease, limit_seconds)
                 run["renewed"], run["failed_before"] = again.is_renewed, again.failed_before
-                notes["run"], notes["next_run"], notes["touched"], notes["owed"] = run, notes["next_run"] + 1, True, _still_owed(notes, act)
+                notes["run"], notes["next_run"], notes["touched"], notes["owed"] = run, notes["next_run"] + 1, True, still_owed(notes, act)
                 notes["promotes"] = notes.get("promotes", False) or act.effect == "promote"
                 state.save(self.folder, notes)
                 state.forget_old_runs(self.folder)
@@ -239,35 +285,3 @@ class Environment(Observed):
 
     def _shown(self, run: Run, lease: Lease) -> Shown:
         return Shown(lease["owner"], self.named(act_of(run))[0], kept=run_folder(self.folder, run))
-
-
-def _is_by(run: Run | None, act: Act, lease: Lease) -> bool:
-    return run is not None and act_of(run) == act and run["owner"] == lease["owner"]
-
-
-def _failed_before(run: Run | None, act: Act, lease: Lease) -> int:
-    """Give how often a script failed before its newest run, which may have asked for another one since, or never begun."""
-    return run.get("failed_before", 0) if run is not None and _is_by(run, act, lease) else 0
-
-
-def _is_owed(notes: Notes, act: Act, ended: Ended | None) -> bool:
-    """Say whether a rollback runs a script whatever `status` says, as the bad version may answer it, and none has done it yet.
-
-    That is `rollback` if a script acted for the canary, and what brings a version that the rollback itself prepared into service.
-    """
-    run = notes["run"]
-    if run is not None and act_of(run) == act and ended is not None and ended.is_known and ended.exit_code == 0:
-        return False
-    if act.effect == "rollback":
-        return notes["touched"]
-    return act.effect in notes.get("owed", ()) and not _is_to_nothing(act)
-
-
-def _still_owed(notes: Notes, act: Act) -> list[Effect]:
-    """Give what is owed once a script begins: what comes before it in the order is not any more."""
-    owed = notes.get("owed", [])
-    return owed if _is_to_nothing(act) or act.effect not in owed else owed[owed.index(act.effect) :]
-
-
-def _is_to_nothing(act: Act) -> bool:
-    return act.effect == "shift" and not act.percent

@@ -25,6 +25,7 @@ from blocks.script.effects import Environment
 from blocks.script.programs import commands_before, plain, working_folder
 from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, VERSION_ADDRESS, Scripts, fault
 from blocks.script.state import Notes
+from blocks.script.tries import as_replaced
 from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
 
 NO_CANARY: dict[str, Any] = {"canary": None, "touched": False, "promotes": False, "owed": []}
@@ -135,6 +136,7 @@ class ScriptPlatform(Block):
             position = await self._undo(environment, lease, position)
         if "trouble" in position and not notes.get("rollback"):
             raise WorldMoved(position["trouble"])
+        position = as_replaced(notes, version, position, rolls_back=self._rolls_back)
         if version == position["baseline"]:
             return
         await environment.note_canary(lease, version, position)
@@ -184,7 +186,7 @@ class ScriptPlatform(Block):
 
         Raises:
             WorldMoved: The canary does not have all requests.
-            RolloutFailed: `promote` failed, or did not do it; carries its last lines.
+            RolloutFailed: `promote` failed, or did not do it, or a rollback's end is not proved; carries its last lines.
         """
         environment = self._environment()
         await environment.settle(lease)
@@ -192,9 +194,7 @@ class ScriptPlatform(Block):
         if (canary := position["canary"]) is not None:
             if position["percent"] != ALL_PERCENT:
                 raise WorldMoved(f"the canary {canary} of {self.service} gets {position['percent']} %, so it cannot be promoted yet")
-            if self.scripts.promote:
-                act = Act("promote", canary, position["baseline"] or "")
-                await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
+            await environment.finish(lease, canary, position["baseline"] or "", limit_seconds=self.timeout_seconds)
             before = previous_after(await environment.notes(), canary)
             await environment.note(lease, baseline=canary, previous=before, **NO_CANARY)
         elif (await environment.notes())["baseline"] != position["baseline"]:  # `promote` ran, and who had it run died before its note

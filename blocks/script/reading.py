@@ -21,7 +21,7 @@ from blocks.script import state
 from blocks.script.programs import check_program, environment_of, user_of, working_folder
 from blocks.script.run import TEMPFAIL, Command
 from blocks.script.state import Notes
-from blocks.script.words import Running, filled, position_of, read_status
+from blocks.script.words import Running, filled, is_shifted, position_of, read_status
 
 VERIFY_AGAIN_SECONDS = 1.0
 
@@ -37,7 +37,7 @@ class Observed:
         variables: What every script gets besides; secrets in plain text.
         renewed: The same with rotated secrets, which a rollback's script is run with if it failed; else empty.
         kept: The file that says what it is, in a rollback; else "".
-        rolls_back: Whether it is read for a rollback.
+        rolls_back: Whether it is read for a rollback: then it is read as under a takeover, also before that.
         again: How often a script that moves a release forward may be run.
         working_directory, user: As in the block.
         timeout_seconds, reading_timeout_seconds, stop_seconds: As in the block.
@@ -153,8 +153,9 @@ class Observed:
             if not notes_count(notes, error, observes=observes, rolls_back=self.rolls_back, splits=self.splits):
                 raise
             fault = f"{error_text(error)}. The position is by the notes"
+        known = cast("Notes", {**notes, "rollback": notes.get("rollback", False) or self.rolls_back})
         position = position_of(
-            notes, seen, splits=self.splits, owner=notes["owner"], generation=notes["generation"], fault=fault,
+            known, seen, splits=self.splits, owner=notes["owner"], generation=notes["generation"], fault=fault,
         )  # fmt: skip
         return position, frozenset(one for one in (seen[:2] if seen else ()) if one)
 
@@ -241,9 +242,9 @@ def notes_count(notes: Notes, error: ShipwayError, *, observes: bool, rolls_back
 
 
 def _has_moved(notes: Notes, *, splits: bool) -> bool:
-    """Say if the owner's newest script moved requests, so that the notes, which know no share, are not right any more."""
+    """Say if the owner's newest script moved requests, so that the notes are not right any more; they know no share but all of them."""
     run = notes["run"]
-    if run is None or run["owner"] != notes["owner"]:
+    if run is None or run["owner"] != notes["owner"] or is_shifted(notes):
         return False
     if run["effect"] == "shift":
         return run["percent"] > 0

@@ -83,7 +83,8 @@ class Known(TypedDict):
         rollback: Whether the lease was taken over, as a rollback does.
         touched: Whether a script ran for the canary.
         promotes: Whether `promote` began for the canary.
-        owed: What a rollback has still to run for the canary, in this order, whatever `status` says; what began last comes first.
+        owed: What a rollback has still to run for the canary, in this order, whatever `status` says. What began last comes first, but
+            `shift` is not owed any more once it exited with 0.
     """
 
     baseline: str | None
@@ -176,7 +177,7 @@ def position_of(known: Known, seen: Running | None, *, splits: bool, owner: str 
 
     A `status` that names nothing is that of a service that crashed: the noted baseline stays the baseline, and what came before it, too.
     So it does if another version is named without a script of ours: the bad version may say so, and then a rollback would not act. With
-    shares, under a takeover, a canary that was not noted does not count for the same reason.
+    shares, in a rollback, a canary that was not noted does not count for the same reason, and what its scripts did is by their exit codes.
 
     Args:
         known: What was noted.
@@ -203,6 +204,8 @@ def position_of(known: Known, seen: Running | None, *, splits: bool, owner: str 
     )
     if trouble:
         position["trouble"] = trouble
+    if other := _instead(known, runs, splits=splits):
+        position["instead"] = other
     return position
 
 
@@ -211,12 +214,11 @@ def _by_shares(known: Known, seen: Running) -> Running:
     baseline, noted = known["baseline"], known["canary"]
     if _is_promoted(known, seen):
         return Running(seen.canary)
-    if seen == Running(None) or (seen == Running(baseline) and known["touched"]):
-        return Running(baseline, noted)
-    if seen == Running(noted):
-        return seen if _may_serve_alone(known) else Running(baseline, noted)
+    if seen == Running(noted) != Running(None) and _may_serve_alone(known):
+        return seen
     of_rollback = known.get("rollback") or known.get("owed")
-    if _is_strange(known, seen) or (of_rollback and (baseline, noted) != (None, None) and seen != Running(baseline)):
+    names_none = seen in {Running(None), Running(noted)} or (seen == Running(baseline) and known["touched"])
+    if names_none or _is_strange(known, seen) or (of_rollback and (baseline, noted) != (None, None) and seen != Running(baseline)):
         return Running(baseline, noted, _share(known, seen))
     return seen if seen.serves or seen.canary == baseline else seen._replace(serves=baseline)
 
@@ -227,13 +229,21 @@ def _is_promoted(known: Known, seen: Running) -> bool:
 
 
 def _may_serve_alone(known: Known) -> bool:
-    """Say whether the canary can have become what serves: not before it was shifted, and under a takeover not before `promote` began."""
-    return "shift" not in known.get("owed", ()) and (not known.get("rollback") or known.get("promotes", False))
+    """Say whether the canary can have become what serves: not before it was shifted, and in a rollback not before `promote` began."""
+    of_rollback = known.get("rollback") or known.get("owed")
+    return "shift" not in known.get("owed", ()) and (not of_rollback or known.get("promotes", False))
 
 
 def _share(known: Known, seen: Running) -> int:
-    """Give the share of the noted canary; what a rollback has not deployed yet has none, whatever `status` says."""
+    """Give the canary's share; a rollback's has none before its `deploy`, and all after its `shift`, whatever `status` says."""
+    if is_shifted(known):
+        return ALL_PERCENT
     return seen.percent if seen.canary == known["canary"] and OWED[0] not in known.get("owed", ()) else 0
+
+
+def is_shifted(known: Known) -> bool:
+    """Say whether a rollback's `shift` to 100 % exited with 0: then its canary has all requests, by what we ran ourselves."""
+    return known["canary"] is not None and known.get("owed") == [*OWED[2:]]
 
 
 def _in_one_step(known: Known, seen: Running) -> Running:
@@ -247,13 +257,19 @@ def _is_strange(known: Known, seen: Running) -> bool:
     return known["baseline"] is not None and seen.serves not in {None, known["baseline"], known["canary"]}
 
 
+def _instead(known: Known, seen: Running, *, splits: bool) -> str:
+    """Name what runs instead of the noted baseline, without a script of ours; "" if nothing does."""
+    is_other = known["canary"] is None and _is_strange(known, seen) and not (splits and _is_promoted(known, seen))
+    return (seen.serves or "") if is_other else ""
+
+
 def _trouble(known: Known, seen: Running, *, splits: bool) -> str:
     """Say that none of the noted versions runs, unless nothing does and no script ran: a baseline that crashed can be released over."""
     baseline, canary = known["baseline"], known["canary"]
-    if canary is None and _is_strange(known, seen) and not (splits and _is_promoted(known, seen)):
+    if _instead(known, seen, splits=splits):
         return (
             f"`status` prints {in_words(seen)}, but {baseline} was deployed here last: others replaced it, or it says another name. "
-            f"Deploy {baseline} again by hand, or roll back"
+            f"Deploy {baseline} again by hand, or roll back and name the bad version"
         )
     if canary is None or seen.serves in {baseline, canary} or (splits and seen != Running(None) and not _is_strange(known, seen)):
         return ""

@@ -184,7 +184,7 @@ async def _record(
         await part.append(
             f"An answer from {judgement.approver or 'an unknown person'}: {judgement.outcome.replace('_', ' ')}",
             kind="refused", name=f"answer {gate.question}", who=judgement.approver or "unknown", why=judgement.reason,
-            evidence={ANSWER: gate.question, "outcome": judgement.outcome, "ticks": [tick.model_dump(mode="json") for tick in given.ticks]},
+            evidence={ANSWER: gate.question, "outcome": judgement.outcome, "given": [tick.model_dump(mode="json") for tick in given.ticks]},
         )  # fmt: skip
     else:
         for tick in given.ticks:

@@ -18,6 +18,7 @@ from tasks.approval.forms import approval_form_for
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import named, retried
 from tasks.notify import notify
+from tasks.record.expected import in_words
 from tasks.record.journal import read_entries
 from tasks.rollout.platforms import load_approvers
 from tasks.rules.approval.answers import AnswerVerdict
@@ -272,6 +273,7 @@ async def _form(
     phase: Phase, inputs: Inputs, gate: Gate, state: GateState, refusal: str, *, about: StepFields, asks: str, printed: Sequence[str]
 ) -> type[RunInput]:
     entries, preview = await read_entries(phase.owner), preview_lines(inputs.previews)
-    said: dict[str, Any] = {"preview": preview, "last_refusal": refusal, "asks": asks, "printed": printed}
+    expected = "" if asks else await in_words(entries, plan=phase.plan, waits=True)
+    said: dict[str, Any] = {"preview": preview, "last_refusal": refusal, "asks": asks, "printed": printed, "expected": expected}
     text = form_text(gate, state, inputs, entries, round=phase.round, **about, **said)
     return approval_form_for(gate, description=text)

@@ -44,7 +44,7 @@ async def said_about(phase: Phase, short: Short) -> Said | None:
     found = await phase.read("gate", environment=short.environment, name=f"{short.gate} {DECISION}")
     if found is None:
         return None
-    return "proceed" if found.evidence.get("said") == "proceed" else "postpone"
+    return "proceed" if found.evidence.get("begins") is True else "postpone"
 
 
 async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str) -> None:
@@ -93,7 +93,7 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
 
 async def _decided(phase: Phase, short: Short, said: Said, *, why: str, proofs: object) -> None:
     what = "Begins, although the window may be too short" if said == "proceed" else "Waits for the next window"
-    evidence = {"said": said, "proofs": proofs}
+    evidence = {"begins": said == "proceed", "proofs": proofs}
     await phase.append(what, kind="gate", environment=short.environment, name=f"{short.gate} {DECISION}", why=why, evidence=evidence)
 
 

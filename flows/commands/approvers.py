@@ -100,15 +100,25 @@ def _add_key(arguments: argparse.Namespace) -> int:
 
 async def _remove(arguments: argparse.Namespace) -> int:
     from blocks.approvers.signers import remove_signer
+    from blocks.errors import BadInput
     from tasks.lifecycle.server import server
 
-    keys = await asyncio.to_thread(remove_signer, arguments.name)
+    name, is_as_kept = arguments.name, True
+    keys = await asyncio.to_thread(remove_signer, name)
     async with server() as client:
         block = await _load(client, arguments.block)
-        if arguments.name in block.enrolled or not keys:
-            block.remove(arguments.name)
+        try:
+            is_as_kept = block.remove(name)
+        except BadInput:
+            if not keys:
+                raise
+        else:
             await _save(block, arguments.block)
-    _terminal.show(f"{arguments.name} is removed. Approvals of theirs that were not used yet no longer count.")
+    _terminal.show(f"{name} is removed. Approvals of theirs that were not used yet no longer count.")
+    if not is_as_kept:
+        _terminal.show(
+            f"{SLUG}/{arguments.block} did not have the entry that counted for {name}: it was changed. None counts for {name} now."
+        )
     return FINE
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.commands import _output, _terminal
+from flows.commands._pages import lies_at, write_page
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from tasks.record.facts import Found
+    from tasks.rules.metrics.metrics import Selection
 
 HELP = "Show success rate, durations, failures, recovery, lead time and health after deployments, computed from the records."
 LISTED = 10
@@ -21,6 +24,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _terminal.add_span(parser, what="what ended")
     either = parser.add_mutually_exclusive_group()
     either.add_argument("--prometheus", action="store_true", help="print them in Prometheus's text format, each service by itself")
+    either.add_argument("--html", metavar="FILE", type=Path, help="write the report as a page: trend, distribution, what failed and why")
     _output.add_json(either)
     _terminal.add_home(parser)
 
@@ -46,6 +50,8 @@ async def _metrics(arguments: argparse.Namespace) -> int:
     from tasks.rules.metrics.span import read_span
 
     selection = Selection(arguments.service, arguments.environment, *read_span(arguments.since, arguments.until, now(), ended=True))
+    if arguments.html:
+        return await _page(selection, lies_at(arguments.html), service=arguments.service)
     found = await all_facts(await default_storage())
     if arguments.prometheus:
         from tasks.rules.metrics.exposition import exposition_of
@@ -64,6 +70,19 @@ async def _metrics(arguments: argparse.Namespace) -> int:
         _terminal.show(line)
     _show_doubts(found)
     _show_unknown(found, arguments.service)
+    return _terminal.DONE
+
+
+async def _page(selection: Selection, output: Path, *, service: str) -> int:
+    from tasks.lifecycle.clock import now
+    from tasks.record.metrics_report import make_report
+    from tasks.record.storage import default_storage
+
+    made = await make_report(await default_storage(), selection, at=now())
+    write_page(output, made.html, field="--html")
+    _terminal.show(f"{output}: {made.covers}.")
+    _show_doubts(made.found)
+    _show_unknown(made.found, service)
     return _terminal.DONE
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from flows.commands import _output, _records, _terminal
+from flows.commands._pages import lies_at, write_page
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from tasks.record.objects import Folder
@@ -57,13 +58,13 @@ async def _report(arguments: argparse.Namespace) -> int:
     storage, release_id = await _records.locate(arguments.run, folder=arguments.storage)
     reading = await read_record(storage, release_id)
     problems = await _problems(storage, release_id, reading)
-    output = _lies_at(arguments.output or _beside(storage, release_id))
+    output = lies_at(arguments.output or _beside(storage, release_id))
     docs = await _copy_docs(storage, release_id, reading, output)
     page = render_page(reading.entries, problems=problems, docs=docs)
     if arguments.output is None and (objects := _folder_of(storage)):
         await objects.replace(f"{folder_of(release_id)}/{PAGE}", page.encode())
     else:
-        _write(output, page)
+        write_page(output, page)
     facts = {
         "release": release_id,
         "outcome": outcome_of(reading.entries),
@@ -131,12 +132,6 @@ def _folder_of(storage: Any) -> Folder | None:
     return objects if isinstance(objects, Folder) else None
 
 
-def _lies_at(output: Path) -> Path:
-    """Make a path absolute; links on the way to its folder are followed, one in its own place is not."""
-    named = output.expanduser()
-    return named.parent.resolve() / named.name
-
-
 async def _copy_docs(storage: Any, release_id: str, reading: Reading, output: Path) -> str:
     """Copy the pages that the record links beside its page, unless they are there already; return their folder's name."""
     from tasks.record.objects import objects_of
@@ -149,16 +144,5 @@ async def _copy_docs(storage: Any, release_id: str, reading: Reading, output: Pa
     folder = output.with_name(f"{output.stem}-data")
     for name in dict.fromkeys(row.docs for row in rows_of(reading.entries) if row.docs):
         page = await objects.read(f"{folder_of(release_id)}/data/{name}")
-        _write(folder / name, page.decode() if page else "This page is no longer in the storage.")
+        write_page(folder / name, page.decode() if page else "This page is no longer in the storage.")
     return quote(folder.name)
-
-
-def _write(output: Path, page: str) -> None:
-    """Write a page by a rename; what is not a file (a link, a device, a pipe) is neither written through nor replaced."""
-    from blocks.errors import BadInput
-    from tasks.record.files import replace_file
-
-    output.parent.mkdir(parents=True, exist_ok=True)
-    if output.is_symlink() or (output.exists() and not output.is_file()):
-        raise BadInput(f"{output} is not a regular file", field="--output", fix="Name a file that is new, or one that may be replaced.")
-    replace_file(output.parent, output.name, page.encode(), mode=0o666)

@@ -82,6 +82,7 @@ async def _facts(found: FlowRun) -> dict[str, Any]:
         "held": held,
         "last_answer": last_answer(found).strip(" ()"),
         "targets": _targets(entries),
+        "expected": _expected(entries),
         "checklist": checklist_in_words(entries),
         "ticks": is_paused and waits_for_ticks(entries),
         "due": due_at(found),
@@ -141,6 +142,22 @@ def _targets(entries: list[Entry]) -> str:
     return "; ".join(words for words in (targets_in_words(entries), progress_in_words(entries)) if words)
 
 
+def _expected(entries: list[Entry]) -> dict[str, Any] | None:
+    """Say when a run is expected to end by earlier releases of its service; None if its record does not say what it will do."""
+    from tasks.lifecycle.clock import now
+    from tasks.record.kept_times import times_of_service
+    from tasks.rules.record.entries import select
+    from tasks.rules.rollout.expected import expected_end, expected_in_words
+
+    reviews = select(entries, kind="review")
+    service = str(reviews[-1].evidence.get("service", "")) if reviews else ""
+    try:
+        found = expected_end(entries, times_of_service(service), at=now()) if service else None
+    except ValueError:  # of another version, whose steps have other fields
+        return None
+    return found and {"words": expected_in_words(found), "at": found.middle, "nine_of_ten": found.most, **found.left._asdict()}
+
+
 def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dict[str, Any]) -> None:
     from blocks.server.keeper_watch import BY_SERVER
 
@@ -167,6 +184,8 @@ def _print_run(found: dict[str, Any]) -> None:
         _terminal.show(f"{INDENT}{_due_in_words(found)}; cancel it: shipway cancel {found['id'][:8]}")
     if found["targets"]:
         _terminal.show(f"{INDENT}{found['targets']}")
+    if found["expected"]:
+        _terminal.show(f"{INDENT}{found['expected']['words']}")
     if found["checklist"]:
         _terminal.show(f"{INDENT}{found['checklist']}")
     if found["held"]:

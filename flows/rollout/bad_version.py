@@ -25,6 +25,7 @@ from tasks.record.journal import read_entries, say
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import outcome_of, select
 from tasks.rules.rollout.left import all_as_meant
+from tasks.rules.rollout.replaced import as_replaced, fault_of_replaced
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.unread import answers_of
 from tasks.rules.rollout.waves import version_to_leave
@@ -62,7 +63,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     if len(others) == len(environments):
         raise Refused("; ".join(others.values()))
     own = [name for name in environments if name not in others]
-    positions = await _positions(phase, own)
+    positions = {name: as_replaced(one, to=to, bad=bad) for name, one in (await _positions(phase, own)).items()}
     has_acted = any(one["owner"] == phase.owner for one in positions.values())
     if not bad and has_acted and await _began_before(phase):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
@@ -74,26 +75,36 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     wanted = bad or under or _common_version(meant, own, to=to or PREVIOUS, runs=runs)
     named = bool(bad or to) or wanted == under != ""
     moves = await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored, named=named)
-    moves = moves or has_acted or wanted == under != ""
+    is_under = wanted == under != ""
+    moves = moves or has_acted or is_under
     if not moves and len(positions) == len(own):
         raise Refused(_nothing_to_do(runs, bad=wanted, since=since_in_words(positions, lefts)))
     what = f"{wanted} is the bad version" if wanted else "What each target runs is the bad version"
-    evidence = {"bad": wanted, "moves": moves, "named": named, "owners": {name: one["owner"] for name, one in positions.items()}}
+    evidence = {
+        "bad": wanted,
+        "moves": moves,
+        "under": is_under,
+        "named": named,
+        "owners": {name: one["owner"] for name, one in positions.items()},
+    }
     decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence=evidence)
     return str(decided.evidence["bad"])
 
 
 async def expect_moved(phase: Phase, environments: Sequence[str]) -> None:
-    """Look whether a rollback did anything, if some environments did not answer when it was decided: what serves on may be what is bad.
+    """Look whether a rollback did anything, whatever was read when it was decided: what serves on may be what is bad.
+
+    If the bad version was under release, by what is kept of that release, it may have rolled itself back meanwhile.
 
     Raises:
         Refused: It left each environment as it was.
     """
     decided = await phase.read("rollback", name=NAME)
-    if decided is None or decided.evidence.get("moves", True):
+    if decided is None or decided.evidence["under"]:
         return
     chosen = [await phase.read("rollback", environment=environment, name="choice") for environment in environments]
-    if all(one is None or one.evidence["choice"]["kind"] == "nothing" for one in chosen):
+    kinds = {one.evidence["choice"]["kind"] if one else "" for one in chosen}
+    if kinds <= ({"nothing"} if decided.evidence["moves"] else {"nothing", ""}):  # what could not be chosen has failed
         positions = {name: one.evidence["position"] for name, one in zip(environments, chosen, strict=True) if one}
         raise Refused(_nothing_to_do(_in_words(positions, environments), bad=str(decided.evidence["bad"])))
 
@@ -189,6 +200,7 @@ async def _expect_way(
         platform = await platform_of(phase.plan, name)
         fault = fault or await fault_of_left(phase, platform, position, choice, environment=name)
         if not named:
+            fault = fault or fault_of_replaced(position, environment=name)
             fault = fault or await fault_of_second_step(phase, platform, position, choice, environment=name)
         try:
             await expect_no_contract(phase, choice, environment=name, restored=restored, looks=True)

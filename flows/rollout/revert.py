@@ -38,6 +38,7 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.request import AnyReason
 from tasks.rules.plan.targets import is_production
+from tasks.rules.rollout.replaced import as_replaced
 from tasks.rules.rollout.rollback import RollbackChoice
 
 Tried = dict[str, RollbackResult | Exception]  # by environment: how its rollback ended, or why it could not be carried out
@@ -247,7 +248,7 @@ async def _choose(
     if chosen is None:
         position = await retried(read_position)(platform)
         if on_demand:
-            position = await with_previous(phase, platform, position, environment=environment)
+            position = as_replaced(await with_previous(phase, platform, position, environment=environment), to=to, bad=bad)
         choice = choice_for(phase, position, to=to, bad=bad, is_first=is_first)
         if on_demand:
             await expect_known_there(phase, platform, position, choice, environment=environment)

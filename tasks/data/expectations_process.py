@@ -13,21 +13,23 @@ page is `0.html`. Nothing that is written holds an address or its password.
 
 from __future__ import annotations
 
-import html
 import importlib
 import importlib.util
 import json
+import os
 import sys
+import traceback
 import types
 import warnings
-from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tasks.data.csv_tables import JobError, as_kind, read_csv, with_types
+from tasks.data.data_docs import page_of
 from tasks.rules.data.csv_columns import View, declared, view_of
+from tasks.rules.data.exception_words import said_without_values
 from tasks.rules.data.expectation_words import judge_findings, without_values
 from tasks.rules.data.jobs import secrets_in_url
 from tasks.rules.record.masking import mask
@@ -70,19 +72,36 @@ def main() -> int:
     context.variables.progress_bars = {"globally": False}
     limit: dict[str, float] = {}
     _bound_transactions(limit)
+    if not all(asked["show_values"] for asked in job["suites"]):
+        _be_quiet()
     for number, asked in enumerate(job["suites"]):
         limit["seconds"] = asked["timeout_seconds"]
         secrets = secrets_in_url(str(asked["source"].get("url", "")))
         try:
             found = _judge(context, asked, number=number, release=str(job.get("release", "")))
         except Exception as error:  # noqa: BLE001 - whatever went wrong, this suite was not judged, and that is said
-            said = str(error) if isinstance(error, JobError) else f"{type(error).__name__}: {error}"
-            found = {"outcome": "error", "reason": " ".join(said.split())[:2_000]}
+            found = {"outcome": "error", "reason": _said(error, show_values=asked["show_values"])[:2_000]}
         folder, page = Path(job["folder"]), found.pop("page", "")
         if page:
             (folder / f"{number}.html").write_text(mask(page, secrets), encoding="utf-8")
         (folder / f"{number}.json").write_text(json.dumps(mask(found, secrets)), encoding="utf-8")
     return 0
+
+
+def _be_quiet() -> None:
+    """Write nothing more to standard error, whose end is shown if the process dies: libraries log what they fail on, values included."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
+
+
+def _said(error: Exception, *, show_values: bool) -> str:
+    """Say why a suite was not judged: what we say ourselves, and of other exceptions what may be said."""
+    if isinstance(error, JobError):
+        return " ".join(str(error).split())
+    if show_values:
+        return " ".join(f"{type(error).__name__}: {error}".split())
+    return said_without_values(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
 def _postpone(name: str) -> None:
@@ -102,7 +121,8 @@ def _judge(context: Any, asked: dict[str, Any], *, number: int, release: str) ->
     counted = table(None).compute_metrics(_module("great_expectations.metrics.batch.row_count").BatchRowCount())
     rows = counted.value if isinstance(counted.value, int) else None
     if rows is None:
-        raise JobError(f"the rows cannot be counted: {getattr(counted.value, 'exception_message', counted.value)}")
+        message, trace = (str(getattr(counted.value, f"exception_{name}", None) or "") for name in ("message", "traceback"))
+        raise JobError(f"the rows cannot be counted: {message if asked['show_values'] else said_without_values(message, trace)}")
     results = _validate(suite, table, name=asked["name"], views="csv" in asked["source"], shown=SHOWN_VALUES if asked["show_values"] else 0)
     for result in results.results:
         _make_plain(result, show_values=asked["show_values"])
@@ -111,7 +131,7 @@ def _judge(context: Any, asked: dict[str, Any], *, number: int, release: str) ->
     failed = [one["expectation_config"]["type"] for one in found if one["success"] is not True]
     told = {"outcome": outcome, "reason": reason, "rows": rows, "expectations": len(found), "failed": failed}
     try:
-        return {**told, "page": _page(results, title=asked["title"], told=told, release=release)}
+        return {**told, "page": page_of(results, title=asked["title"], told=told, release=release)}
     except Exception as error:  # noqa: BLE001 - a page that cannot be drawn changes nothing of what was found
         return {**told, "reason": f"{reason} (without a page, which could not be drawn: {type(error).__name__})"}
 
@@ -121,7 +141,7 @@ def _make_plain(result: Any, *, show_values: bool) -> None:
     found = result.to_json_dict() if show_values else without_values(result.to_json_dict())
     result.success = found["success"] if found["success"] is None else bool(found["success"])
     result.result = json.loads(json.dumps(found["result"], default=str))
-    result.exception_info = _without_traceback(result.exception_info)
+    result.exception_info = _without_traceback(found["exception_info"])
     if "unexpected_percent" not in result.result:
         result.result.pop("unexpected_count", None)  # not of rows; the page's own code takes it for one of rows, and fails
 
@@ -217,7 +237,7 @@ def _frame(source: dict[str, Any]) -> Any:
             if read > most:  # stop before reading more
                 break
     else:
-        rows = sum(_module("pyarrow.parquet").ParquetFile(path).metadata.num_rows for path in source["parquet"])
+        rows = sum(_rows_of(path) for path in source["parquet"])
         frames = [pd.read_parquet(path) for path in source["parquet"]] if rows <= most else []
         if not frames:
             raise JobError(f"the files have {rows:,} rows, more than the {most:,} of max_rows")
@@ -225,6 +245,14 @@ def _frame(source: dict[str, Any]) -> Any:
     if len(frame) > most:
         raise JobError(f"the files have more rows than the {most:,} of max_rows")
     return frame
+
+
+def _rows_of(path: str) -> int:
+    """Count the rows of a Parquet file by its metadata, which are read before any value is."""
+    try:
+        return int(_module("pyarrow.parquet").ParquetFile(path).metadata.num_rows)
+    except Exception as error:
+        raise JobError(f"{Path(path).name} cannot be read: {error}") from error
 
 
 def _bound_transactions(limit: dict[str, float]) -> None:
@@ -260,35 +288,6 @@ def _without_traceback(info: Any) -> Any:
     if isinstance(info, dict):
         return {key: "" if key == "exception_traceback" else _without_traceback(value) for key, value in info.items()}
     return info
-
-
-def _make_harmless(result: Any) -> None:
-    """Escape what comes from the data and from the suite: Data Docs writes texts as HTML."""
-    config = result.expectation_config
-    result.result, result.exception_info = _escaped(result.result), _escaped(result.exception_info)
-    for name in ("kwargs", "meta", "notes", "description"):
-        setattr(config, name, _escaped(getattr(config, name, None)))
-
-
-def _escaped(value: Any) -> Any:
-    if isinstance(value, str):
-        return html.escape(value)
-    if isinstance(value, Mapping):
-        return {_escaped(key): _escaped(one) for key, one in value.items()}
-    return [_escaped(one) for one in value] if isinstance(value, list | tuple) else value
-
-
-def _page(results: Any, *, title: str, told: dict[str, Any], release: str) -> str:
-    """Render Data Docs' page of a validation in a frame of our own, which loads nothing from elsewhere."""
-    view = _module("great_expectations.render.view").DefaultJinjaPageView(custom_views_directory=str(Path(__file__).with_name("templates")))
-    for result in results.results:
-        _make_harmless(result)
-    named = _module("great_expectations.core.run_identifier").RunIdentifier
-    now = datetime.now(UTC)
-    results.meta["run_id"] = named(run_name=html.escape(f"release {release}"), run_time=now)
-    told = {**told, "at": f"{now:%Y-%m-%d %H:%M:%S} UTC"}
-    document = _module("great_expectations.render.renderer").ValidationResultsPageRenderer().render(results)
-    return str(view.render(document, template="expectations.html.j2", shipway_title=title, shipway=told))
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from pydantic import BaseModel, SecretBytes, SecretStr
 from pydantic.types import Secret
 
 from blocks.outside_text import ENDING_LIMIT, OutsideText, said, without_bytes
-from blocks.secret_text import hide, learn
+from blocks.secret_text import hide, learn, learn_of
 
 LOGGED_LIMIT = 64_000  # characters of one log record, or of its traceback
 PASSWORD = "PREFECT_API_AUTH_STRING"  # noqa: S105 - a variable's name
@@ -40,6 +40,20 @@ def hold(block: BaseModel) -> None:
     """
     guard()
     learn(secrets_in(block))
+
+
+def hold_of(name: str, block: BaseModel) -> bool:
+    """Take note of the secrets of a block that others can edit, as `hold`, unless they are too many, see `learn_of`.
+
+    Args:
+        name: The block, as `type/name`.
+        block: As it is now.
+
+    Returns:
+        Whether they are noted; if not, the block must not be used.
+    """
+    guard()
+    return learn_of(name, secrets_in(block))
 
 
 def secrets_in(value: object, *, inside: bool = False) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from blocks.errors import Refused, Tampered, Temporary
 from blocks.key_folder.heads import KeyFolderFault, known_heads, read_head
-from blocks.key_folder.kept_files import read_all_kept
+from blocks.key_folder.kept_files import kept_names, read_all_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
 from tasks.record.objects import Folder, objects_of
@@ -59,12 +59,18 @@ async def keep_facts(run: str, reading: Reading) -> None:
 async def all_facts(storage: Any) -> Found:
     """Give the facts of each record that is known: by what is kept beside the key, and by the folder of records if it can be listed.
 
+    A record that was removed as it is old still counts.
+
     Args:
         storage: A folder's `Path` or a Prefect filesystem block.
     """
     objects = objects_of(storage)
     in_folder = await asyncio.to_thread(_names_in, objects.base / "records") if isinstance(objects, Folder) else []
-    return await facts_of_runs(objects, {*await asyncio.to_thread(known_heads), *in_folder})
+    return await facts_of_runs(objects, {*await asyncio.to_thread(_known), *in_folder})
+
+
+def _known() -> set[str]:
+    return {*known_heads(), *kept_names(FOLDER)}
 
 
 async def facts_of_runs(storage: Any, runs: Collection[str], *, verify: bool = False) -> Found:
@@ -94,6 +100,11 @@ async def _read(storage: Any, run: str, found: Found) -> None:
         found.facts.append(facts)
         found.unchecked += bool(reading.unchecked)
     await keep_facts(run, reading)
+
+
+def kept_facts_of_all() -> dict[str, Facts]:
+    """Give the facts that are kept of closed records, by run; those that no longer are of the end of their record are left out."""
+    return {run: facts for run, facts in _kept(kept_names(FOLDER)).items() if facts is not None}
 
 
 def _kept(runs: Iterable[str]) -> dict[str, Facts | None]:

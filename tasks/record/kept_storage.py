@@ -26,7 +26,7 @@ from blocks.key_folder.key_file import key_path, replace_file
 from blocks.outside_text import error_text
 from blocks.server.result_block import FOLDER, SETTINGS, WHAT, address_of, file_of
 from tasks.lifecycle.retries import as_temporary
-from tasks.record.borders import guard, hold
+from tasks.record.borders import guard, hold_of
 from tasks.record.objects import BlockObjects, NoStorage, StorageFault, objects_of
 
 ASK_SECONDS = 5.0
@@ -69,11 +69,10 @@ class KeptBlock(BlockObjects):
             document, why = await self._as_it_is_now()
             if document is not None:
                 with suppress(Exception):  # whatever a block does that was edited
-                    block = _load(document)
-                    hold(block)
-                    found = await work(BlockObjects(block), *given)
-                    self._go_on_with(block, document)
-                    return found
+                    if hold_of(self.block_name, block := _load(document)):
+                        found = await work(BlockObjects(block), *given)
+                        self._go_on_with(block, document)
+                        return found
             path = _file(self.block_name)
             raise StorageFault(f"{error}. The block {self.block_name} is used as {path} keeps it; {why}") from error
 
@@ -113,7 +112,8 @@ def find_storage(name: str) -> Any:
         kept = _kept(name)
         document = kept or _ask(name)
         block = _load(document)
-        hold(block)
+        if not hold_of(name, block):
+            return _none(name, "its secrets are too long to be kept out of every text: write shorter ones")
         found = objects_of(block)
         if kept is None:
             _keep(name, document)

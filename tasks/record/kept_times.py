@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from blocks.errors import Refused
 from blocks.key_folder.heads import KeyFolderFault
-from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept
+from blocks.key_folder.kept_files import kept_names, read_all_kept, read_kept, remove_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
 from tasks.record.journal import read_entries, say
@@ -66,6 +66,20 @@ def times_of(plan: Plan) -> list[Measured]:
             if kept.pop("service") == plan.service:
                 found.append(Measured.model_validate(kept))
     return found
+
+
+def all_times() -> list[tuple[str, Measured]]:
+    """Read how long the releases of all services took, each with its service: of each the newest; what cannot be read does not count."""
+    found = []
+    for _, kept in read_all_kept(FOLDER, kept_names(FOLDER), what=WHAT):
+        with suppress(ValidationError, KeyError, AttributeError, TypeError):
+            found.append((str(kept.pop("service")), Measured.model_validate(kept)))
+    return found
+
+
+def times_of_service(service: str) -> list[Measured]:
+    """Read how long the releases of a service took, whichever plan calls one so: who compares them looks at their steps."""
+    return [one for name, one in all_times() if name == service]
 
 
 def history_of(plan: Plan) -> list[Measured]:

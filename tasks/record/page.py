@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, StrictUndefined, Template
+from jinja2 import Template
 
 from blocks.outside_text import outside
+from tasks.record.html import pages
 from tasks.rules.record.axis import percent
 from tasks.rules.record.entries import FIRST, Entry
 from tasks.rules.record.masking import bounded
@@ -77,6 +77,6 @@ def _evidence(entry: Entry) -> str:
 
 @cache
 def _template() -> Template:
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = pages()
     environment.filters["evidence"] = _evidence
-    return environment.from_string((files("tasks.record") / "templates" / "record.html.j2").read_text(encoding="utf-8"))
+    return environment.get_template("record.html.j2")

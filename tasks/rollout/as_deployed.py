@@ -11,7 +11,7 @@ from prefect.blocks.core import Block
 from pydantic import BaseModel, SecretBytes, SecretStr
 
 from blocks.block_copy import copied
-from blocks.errors import BadInput, Refused, ShipwayError
+from blocks.errors import BadInput, Permanent, Refused, ShipwayError
 from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.places import FOLDER, Kept, read_place, whole_settings
 from blocks.kubernetes.api.users import with_users_of
@@ -20,7 +20,7 @@ from blocks.platform import Identified, Platform, Strategic
 from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.platform import ScriptPlatform
 from tasks.approval.kept_places import block_kept_for
-from tasks.record.borders import hold
+from tasks.record.borders import hold, hold_of
 from tasks.record.journal import say
 from tasks.rollout.asked import seldom
 from tasks.rollout.platforms import KNOWN, known_class, load_platform
@@ -30,7 +30,21 @@ GITOPS = "gitops/"
 SCRIPTS = (ScriptPlatform, ScriptHosts)
 ANSWER_SECONDS, LOOK_SECONDS = 30.0, 10.0
 MOST_OF_A_SECRET = 65_536  # bytes; Linux takes no variable of more than 128 kB
-Answers = Callable[[Block], Awaitable[str]]
+
+
+class Answer(NamedTuple):
+    """What was answered where a block leads.
+
+    Fields:
+        fault: Why that is not well, or nothing answers; "" if it is, or the block leads nowhere.
+        is_refused: Whether its credentials are refused there.
+    """
+
+    fault: str = ""
+    is_refused: bool = False
+
+
+Answers = Callable[[Block], Awaitable[Answer]]
 
 
 class Made(NamedTuple):
@@ -44,7 +58,8 @@ async def load_platform_to_roll_back(name: str, *, field: str, strategy: str | N
     """Load the platform on which a rollback acts, as the last release had it.
 
     What was edited since does not count, nor that a block was deleted or renamed: who can edit blocks could send the rollback elsewhere.
-    Only a secret that does not serve any more, as it was rotated, is replaced by the one that the block has now; it goes to the same place.
+    Only a secret that is refused by now, as it was rotated, is replaced by the one that the block has now, if that serves; it goes to the
+    same place. What does not answer for a moment refuses nothing.
 
     Args:
         name: The block, as `type/name`.
@@ -134,21 +149,19 @@ async def _with_those_that_serve(name: str, was: Block, answers: Answers, *, of:
     if (serving := await seldom(name, was, lambda: _renewed_that_serves(name, was, present, answers, of=of), by=answers)) is not None:
         return serving
     if isinstance(was, SCRIPTS):  # whether the secrets of scripts serve is known only once one has failed
-        renewed = _with_secrets_of(was, present)
-        hold(renewed)
+        renewed = _with_secrets_of(was, present, name=name)
         was._kept = (str(kept_path(FOLDER, of)), renewed.environment if isinstance(renewed, SCRIPTS) else {})  # noqa: SLF001
     return was
 
 
 async def _renewed_that_serves(name: str, was: Block, present: Block | None, answers: Answers, *, of: str) -> Block | None:
-    fault = await answers(was)
-    if fault and (renewed := _with_secrets_of(was, present)) != was:
-        hold(renewed)
-        if not await answers(renewed):
-            kept = kept_path(FOLDER, of)
-            say(f"the secrets of {name} in {kept} do not serve any more ({fault}); those that the block has now do, and count")
-            return renewed
-    return None
+    if not (await answers(was)).is_refused or (renewed := _with_secrets_of(was, present, name=name)) == was:
+        return None
+    if (await answers(renewed)).fault or not (again := await answers(was)).is_refused:  # a fault may pass meanwhile
+        return None
+    kept = kept_path(FOLDER, of)
+    say(f"the secrets of {name} in {kept} are refused ({again.fault}); those that the block has now serve, and count")
+    return renewed
 
 
 async def _as_it_is_now(name: str) -> tuple[Block | None, str]:
@@ -189,13 +202,14 @@ def _credentials(settings: dict[str, Any]) -> str:
     return "" if settings.get("config") else str(settings.get("credentials") or "")
 
 
-def _with_secrets_of(was: Block, now: Block | None) -> Block:
+def _with_secrets_of(was: Block, now: Block | None, *, name: str) -> Block:
     """Give a block as it was, with the secrets of another one; of a kubeconfig its users alone, as the rest says where it leads.
 
-    One that is none, of another type, or whose secrets cannot be taken, changes nothing.
+    One that is none, of another type, or whose secrets cannot be taken, or are too many to be kept out of texts, changes nothing.
     """
     with suppress(Exception):
-        return copied(was, **_renewed(was, now)) if now is not None and type(now) is type(was) else was
+        if now is not None and type(now) is type(was) and hold_of(name, renewed := copied(was, **_renewed(was, now))):
+            return renewed
     return was
 
 
@@ -223,24 +237,33 @@ def _can_serve(secret: Any) -> bool:
     return 0 < len(content) <= MOST_OF_A_SECRET and b"\0" not in content
 
 
-async def _unasked(_block: Block) -> str:
-    return ""
+async def _unasked(_block: Block) -> Answer:
+    return Answer()
 
 
-async def _answers(block: Any) -> str:
-    """Say why nothing answers where a block leads, or why it refuses us; "" if it answers, or leads nowhere."""
+async def _answers(block: Any) -> Answer:
+    """Ask where a block leads whether its credentials are taken; scripts know no refusal, so `status` that fails is one."""
     try:
         async with asyncio.timeout(ANSWER_SECONDS):
             if isinstance(block, ScriptHosts):
-                return await block.refused()
-            if isinstance(block, Platform):
-                position = await block.current()
-                return str(position.get("trouble", "")) if isinstance(block, ScriptPlatform) else ""
-            if isinstance(block, Identified):
+                fault = await block.refused()  # a host that does not answer says nothing of a key
+                return Answer(fault, is_refused=bool(fault))
+            if isinstance(block, ScriptPlatform):
+                await block._environment().status()  # noqa: SLF001 - `current` goes by the notes if it fails
+            elif isinstance(block, Platform):
+                await block.current()
+            elif isinstance(block, Identified):
                 await block.identity()
             elif hasattr(block, "work_copy"):
                 async with block.work_copy() as copy:
                     await copy.fetch()
     except Exception as error:  # noqa: BLE001 - see `_as_it_is_now`
-        return error_text(error) or type(error).__name__
-    return ""
+        is_refused = isinstance(error, Permanent) if isinstance(block, ScriptPlatform) else _refuses(error)
+        return Answer(error_text(error) or type(error).__name__, is_refused)
+    return Answer()
+
+
+def _refuses(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_refuses(one) for one in error.exceptions)
+    return isinstance(error, ShipwayError) and error.refuses_credentials

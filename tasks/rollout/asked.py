@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from prefect.blocks.core import Block
 
-from blocks.block_copy import copied
 from blocks.key_folder.places import whole_settings
 
 LONG_SECONDS = 5.0
@@ -17,7 +16,6 @@ TIMES = 10  # as long as asking took: so long its answer counts, and a tenth of 
 
 class _Found(NamedTuple):
     of: dict[str, Any]
-    serving: Block | None
     until: float
 
 
@@ -27,7 +25,8 @@ _found: dict[tuple[str, object], _Found] = {}
 async def seldom(name: str, was: Block, ask: Callable[[], Awaitable[Block | None]], *, by: object) -> Block | None:
     """Ask with which secrets a block serves; if that took long, it is not asked anew at once, whatever the block as it is now holds.
 
-    What answers soon is asked each time, so that a secret which was rotated a moment ago is seen.
+    What answers soon is asked each time, so that a secret which was rotated a moment ago is seen; and so is what others than those of the
+    release serve, as these may be taken again.
 
     Args:
         name: The block, as `type/name`.
@@ -37,10 +36,10 @@ async def seldom(name: str, was: Block, ask: Callable[[], Awaitable[Block | None
     """
     known, settings = _found.get((name, by)), whole_settings(was)
     if known is not None and known.of == settings and time.monotonic() < known.until:
-        return None if known.serving is None else copied(known.serving)
+        return None
     began = time.monotonic()
     serving = await ask()
     took = time.monotonic() - began
-    if took >= LONG_SECONDS:
-        _found[name, by] = _Found(settings, serving, time.monotonic() + TIMES * took)
+    if serving is None and took >= LONG_SECONDS:
+        _found[name, by] = _Found(settings, time.monotonic() + TIMES * took)
     return serving

@@ -14,7 +14,7 @@ from blocks.errors import BadInput, Temporary
 from blocks.platform import Platform, Strategic
 from blocks.prometheus.prometheus import Prometheus
 from tasks.lifecycle.retries import as_temporary
-from tasks.record.borders import guard, hold
+from tasks.record.borders import guard, hold_of
 from tasks.rules.plan.plan import Judgement, Plan, PrometheusPairSli, PrometheusSli
 from tasks.rules.plan.targets import places_of
 
@@ -74,7 +74,7 @@ async def load_platforms(plan: Plan) -> dict[str, Platform]:
 
 
 async def load_block(name: str, *, field: str) -> Block:
-    """Load any block by `type/name`, and hold its secrets, see `hold`; the errors are those of `load_platform`."""
+    """Load any block by `type/name`, and hold its secrets, see `hold_of`; the errors are those of `load_platform`."""
     guard()
     try:
         block = await _load(name)
@@ -88,7 +88,9 @@ async def load_block(name: str, *, field: str) -> Block:
         if passing is None:
             raise
         raise Temporary(f"the block {name} could not be read: {passing}") from error
-    hold(block)
+    if not hold_of(name, block):
+        fix = "Write shorter ones; of a kubeconfig one context, by `kubectl config view --minify --raw`."
+        raise BadInput(f"the secrets of the block {name} are too long to be kept out of every text", field=field, fix=fix)
     return block
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from prefect import task
 
+from blocks.late import Late
 from blocks.platform import LogLine, Platform
 from blocks.secret_text import hide
 from tasks.lifecycle.retries import OBSERVE_PLATFORM
@@ -45,5 +46,7 @@ async def search_logs(
     missing = await read(version, since)
     missing_before = await read(previous, 0.0) if previous and previous != version else ""
     found = NewErrors(*search.found())
-    in_part = "; ".join(one for one in (found.in_part, missing_before) if one)
-    return {"found": found._replace(in_part=in_part)._asdict(), "missing": missing}
+    found = found._replace(in_part="; ".join(one for one in (found.in_part, missing_before) if one))
+    if isinstance(missing, Late):  # the version itself decides how much it logs, so this is not a warning
+        found, missing = found._replace(fault=found.fault or missing), ""
+    return {"found": found._asdict(), "missing": missing}

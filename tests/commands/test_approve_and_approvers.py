@@ -119,6 +119,23 @@ async def test_people_are_enrolled_listed_and_removed(block_name: str, capsys: p
     assert await approvers_with(*words, "remove", "zoe") == 0
 
 
+async def test_a_person_whom_the_block_does_not_show_is_removed(
+    block_name: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Whoever took the entry out through the API cannot put it back: it is revoked, and the command says that the block was changed."""
+    words = ("--block", block_name)
+    assert await approvers_with(*words, "add", "anna", "--write", str(tmp_path / "secret")) == 0
+    shown = await Approvers.aload(block_name)
+    await Approvers().asave(block_name, overwrite=True)
+    capsys.readouterr()
+    assert await approvers_with(*words, "remove", "anna") == 0
+    assert "did not have the entry that counted for anna" in capsys.readouterr().out
+    await shown.asave(block_name, overwrite=True)
+    assert (await Approvers.aload(block_name)).readable() == []
+    assert await approvers_with(*words, "remove", "anna") == 0
+    assert await approvers_with(*words, "remove", "anna") == 2
+
+
 async def test_what_any_client_of_the_api_can_read_is_ciphertext(block_name: str, tmp_path: Path) -> None:
     """The block document with its secrets included holds no secret of a person."""
     assert await approvers_with("--block", block_name, "add", "anna", "--write", str(tmp_path / "secret")) == 0

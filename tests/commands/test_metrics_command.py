@@ -85,6 +85,14 @@ async def test_prometheus_reads_each_service_by_itself(records: Path, capsys: py
     assert [line for line in lines if not line.startswith(("#", "shipway_"))] == []
 
 
+async def test_a_page_is_written_where_it_is_wanted(records: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With what the figures cover on the terminal."""
+    page = records / "page.html"
+    assert await metrics._metrics(parsed("--html", str(page))) == 0
+    assert f"{page}: 1 releases ended" in capsys.readouterr().out
+    assert "Deployments of all services to production" in page.read_text(encoding="utf-8")
+
+
 def test_without_a_home_directory_and_a_server_it_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -237,7 +237,14 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
             f"{_DEPLOYED}no_edit_of_a_gitops_block_or_of_one_that_it_names_stops_or_redirects_a_rollback",
         ),
     ),
-    ("Only a secret that is refused there by now", (f"{_DEPLOYED}rotated_secrets_count_and_go_nowhere_else",)),
+    (
+        "Only a secret that is refused there by now",
+        (
+            f"{_DEPLOYED}rotated_secrets_count_and_go_nowhere_else",
+            f"{_DEPLOYED}a_kept_secret_that_does_not_answer_is_not_a_kept_secret_that_is_refused",
+            "tasks/rollout/test_scripts_as_deployed::test_a_status_that_does_not_answer_for_a_moment_lets_no_other_secrets_count",
+        ),
+    ),
     (
         "If you have moved an environment yourself",
         ("attacks/test_blocks::test_an_operator_who_has_the_machine_can_correct_a_block_before_a_rollback",),
@@ -337,6 +344,7 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
         "The secret and the SSH keys become useless",
         (
             f"{_SECRETS}a_removed_person_cannot_be_put_back",
+            f"{_SECRETS}no_secret_counts_that_was_made_before_a_removal_or_a_new_one_whatever_the_block_shows",
             f"{_SIGNERS}a_removed_key_does_not_count_again_if_its_line_is_restored",
             f"{_ASKED}a_signature_counts_until_its_key_is_removed",
             f"{_APPROVED}an_approval_is_void_once_its_person_was_removed",
@@ -354,7 +362,13 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
         "Who a requester is, is proved only",
         (f"{_POLICY}who_requests_under_another_name_and_approves_alone_deploys_nothing",),
     ),
-    ("A lost secret: `shipway approvers add", (f"{_SECRETS}enrolling_again_must_be_asked_for_and_ends_the_previous_secret",)),
+    (
+        "A lost secret: `shipway approvers add",
+        (
+            f"{_SECRETS}enrolling_again_must_be_asked_for_and_ends_the_previous_secret",
+            f"{_SECRETS}no_secret_counts_that_was_made_before_a_removal_or_a_new_one_whatever_the_block_shows",
+        ),
+    ),
     (
         "A lost SSH key: `shipway approvers remove",
         (

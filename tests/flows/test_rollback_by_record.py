@@ -174,6 +174,21 @@ async def test_a_rollback_that_would_change_nothing_is_refused_and_says_what_run
 
 
 @pytest.mark.usefixtures("storage")
+async def test_what_others_deployed_by_hand_is_left_for_what_it_replaced_if_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a name the rollback is refused before it stops anything, and says which one leads where."""
+    world = World(monkeypatch, FakePlatform(baseline="V1", canary=None, previous="V0"))
+    world.platform.position |= {"owner": None, "instead": "V1.1"}
+    with pytest.raises(Refused, match=r"`--bad V1\.1` .* returns to V1; .* `--bad V1` returns to V0"):
+        await world.decide()
+    assert await world.decide(bad="V1.1") == "V1.1"
+    asked: dict[str, Any] = {"environment": "production", "reason": as_reason("x"), "bad": "V1.1", "to": "previous", "restored": []}
+    with rolling_back():
+        choice = await revert._choose(world.phase, world.platform, **asked, is_first=False, on_demand=True)
+        left = await bad_version.last_left(world.phase, ["production"])
+    assert (choice.kind, choice.version, left["production"].version) == ("redeploy", "V1", "V1.1")
+
+
+@pytest.mark.usefixtures("storage")
 async def test_a_release_that_went_back_by_itself_meanwhile_is_what_the_rollback_was_about(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is stopped and what serves is verified: that is a success."""
     world = World(monkeypatch, FakePlatform(baseline="V0", canary=None, previous=None))
@@ -185,15 +200,23 @@ async def test_a_release_that_went_back_by_itself_meanwhile_is_what_the_rollback
 
 @pytest.mark.usefixtures("storage")
 @pytest.mark.parametrize(
-    ("kinds", "refused"), [(("nothing", "nothing"), True), (("nothing", None), True), (("nothing", "redeploy"), False)]
+    ("kinds", "moves", "refused"),
+    [
+        (("nothing", "nothing"), False, True),
+        (("nothing", "nothing"), True, True),
+        (("nothing", None), False, True),
+        (("nothing", None), True, False),  # the other one's rollback failed, and that is told
+        (("nothing", "redeploy"), False, False),
+        (("nothing", "redeploy"), True, False),
+    ],
 )
 async def test_a_rollback_that_found_nothing_anywhere_did_not_succeed(
-    monkeypatch: pytest.MonkeyPatch, kinds: tuple[str | None, ...], *, refused: bool
+    monkeypatch: pytest.MonkeyPatch, kinds: tuple[str | None, ...], *, moves: bool, refused: bool
 ) -> None:
-    """Also if one environment answers only when the rollback has begun."""
+    """Also if one environment answers only when the rollback has begun, and whatever was read before."""
     world = World(monkeypatch, FakePlatform(baseline="V1", canary=None, previous="V0"))
     names = ["production/eu", "production/us"]
-    await world.phase.append("Decided", kind="rollback", name="bad version", evidence={"bad": "V9", "moves": False})
+    await world.phase.append("Decided", kind="rollback", name="bad version", evidence={"bad": "V9", "moves": moves, "under": False})
     for name, kind in zip(names, kinds, strict=True):
         if kind:
             evidence = {"choice": {"kind": kind}, "position": {"baseline": "V1", "canary": None}}

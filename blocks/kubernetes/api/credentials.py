@@ -12,7 +12,7 @@ from prefect.blocks.core import Block
 
 from blocks.errors import BadInput, WorldMoved
 from blocks.extras import require
-from blocks.secret_text import learn
+from blocks.secret_text import learn_of
 
 _led: ContextVar[dict[str, str] | None] = ContextVar("led", default=None)
 
@@ -50,7 +50,9 @@ async def kubeconfig_from(name: str) -> str:
         return ""
     content: dict[str, Any] = dict(found.cluster_config.config)
     kubeconfig = json.dumps({**content, "current-context": found.cluster_config.context_name})
-    learn([kubeconfig])
+    if not learn_of(name, [kubeconfig]):
+        fix = "Give it one context, by `kubectl config view --minify --raw`"
+        raise BadInput(f"the kubeconfig of {name} is too long to be kept out of every text", field="credentials", fix=fix)
     led = _led.get()
     leads = json.dumps({part: one for part, one in json.loads(kubeconfig).items() if part != "users"}, sort_keys=True)
     if led is not None and led.setdefault(name, leads) != leads:

@@ -7,7 +7,7 @@ import re
 from http import HTTPStatus
 from typing import Any
 
-from blocks.errors import BadInput, RolloutFailed, ShipwayError, Temporary, Unreachable, WorldMoved
+from blocks.errors import BadInput, RolloutFailed, ShipwayError, Temporary, Unreachable, WorldMoved, refusing
 
 DENIED = re.compile(r'User "(?P<user>[^"]+)" cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"')
 # Policies and webhooks choose the status of their rejections themselves.
@@ -61,7 +61,7 @@ def error_of(status: int, content: bytes, *, what: str) -> ShipwayError:
     match status:
         case HTTPStatus.UNAUTHORIZED:
             fix = "Give the block a token or certificate that is still valid"
-            return BadInput(f"the API server does not accept the credentials (401 for {what})", field="config", fix=fix)
+            return refusing(BadInput(f"the API server does not accept the credentials (401 for {what})", field="config", fix=fix))
         case HTTPStatus.FORBIDDEN:
             return _forbidden(message, what=what)
         case HTTPStatus.NOT_FOUND:
@@ -103,11 +103,9 @@ def _forbidden(message: str, *, what: str) -> ShipwayError:
         return RolloutFailed(f"the cluster's admission rejects it ({what}): {message}", evidence=(message,))
     rule = f'{{apiGroups: ["{denied["group"]}"], resources: ["{denied["resource"]}"], verbs: ["{denied["verb"]}"]}}'
     role = "docs/argocd-role.yaml" if denied["group"] == "argoproj.io" else "docs/kubernetes-role.yaml"
-    return BadInput(
-        f"{denied['user']} may not {denied['verb']} {denied['resource']}",
-        field="access",
-        fix=f"Add the rule {rule} to its Role in this namespace; {role} has the whole Role",
-    )
+    wrong = f"{denied['user']} may not {denied['verb']} {denied['resource']}"
+    fix = f"Add the rule {rule} to its Role in this namespace; {role} has the whole Role"
+    return refusing(BadInput(wrong, field="access", fix=fix))
 
 
 def _conflict(said: dict[str, Any], message: str, *, what: str) -> ShipwayError:

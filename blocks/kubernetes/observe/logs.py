@@ -16,6 +16,7 @@ from blocks.kubernetes.objects.config import references
 from blocks.kubernetes.objects.secrets import mask, secrets_of, values_of
 from blocks.kubernetes.objects.template import container_of
 from blocks.kubernetes.workload import Target
+from blocks.late import Late
 from blocks.platform import LogLine
 from blocks.secret_text import CUT
 
@@ -92,7 +93,7 @@ async def read(target: Target, pods: dict[str, list[Json]], since: float, take: 
             waiting.append(found)
         await asyncio.to_thread(handing.over, waiting)
         if handing.is_late:
-            missing[version] = f"the lines of {version} take longer than {MOST_HANDING_SECONDS:g} s to read; the rest was not read"
+            missing[version] = Late(f"the lines of {version} take longer than {MOST_HANDING_SECONDS:g} s to read; the rest was not read")
     return missing
 
 

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from blocks.errors import BadInput, Permanent, Unreachable
+from blocks.errors import BadInput, Permanent, Unreachable, refusing
 from blocks.outside_text import error_text
 from blocks.script.hosts.names import SSH_PORT, HostName, read_name
 from blocks.script.hosts.orders import Ran
@@ -96,7 +96,8 @@ async def _connect(name: str, access: Access, tunnel: asyncssh.SSHClientConnecti
     except asyncssh.HostKeyNotVerifiable as error:
         raise _wrong_key(name, where, str(error)) from None
     except asyncssh.PermissionDenied:
-        raise Permanent(f"{name} refuses {where.user or access.user} with the block's key. Add it to authorized_keys there") from None
+        fault = Permanent(f"{name} refuses {where.user or access.user} with the block's key. Add it to authorized_keys there")
+        raise refusing(fault) from None
     except (TimeoutError, OSError, asyncssh.Error) as error:
         raise Unreachable(f"{name} does not answer: {error_text(error)}", delay_seconds=5) from None
 

@@ -31,6 +31,7 @@ def form_text(
     last_refusal: str = "",
     asks: str = "",
     printed: Sequence[str] = (),
+    expected: str = "",
 ) -> str:
     """Write the text above the form.
 
@@ -46,6 +47,7 @@ def form_text(
         last_refusal: Why the last answer was not accepted.
         asks: What is asked and what each answer means, if it is not whether to go on.
         printed: What a script printed last that is asked about.
+        expected: How long the release will go on if it is approved.
 
     Returns:
         Markdown, see `approval_form`.
@@ -61,7 +63,7 @@ def form_text(
     notes += [Note("Warning", fault) for fault in power.get("undecidable", ())]
     return approval_form(
         gate, state, course=steps_in_words(plan), description=plan.description, preview=preview, last_refusal=last_refusal, asks=asks,
-        printed=printed, question=_question(plan, environment, step), notes=notes,
+        printed=printed, expected=expected, question=_question(plan, environment, step), notes=notes,
         differences=void.evidence.get("differences", ()) if void else (),
         reason=next((entry.why for entry in entries if entry.kind == "opened"), ""),
         changes=[Change(environment=name, running=found, wanted=inputs.version) for name, found in inputs.current.items()],

@@ -71,6 +71,7 @@ def approval_form(
     taken_back: Sequence[str] = (),
     credentials: Sequence[str] = (),
     printed: Sequence[str] = (),
+    expected: str = "",
 ) -> str:
     """Write the description of the approval form, at most 12,000 characters besides the picture.
 
@@ -97,13 +98,14 @@ def approval_form(
         taken_back: One line for each change that runs now and would not any more, newest first; untrusted text.
         credentials: Where each credential goes that the plan names, a line each.
         printed: What a script printed last that is asked about; the end of it is shown.
+        expected: How long the release will go on if it is approved.
 
     Returns:
         Markdown in which no text of others can make links, pictures, tables or HTML.
     """
     head = _head(gate, state, last_refusal, question=question, notes=notes, reason=reason, description=description)
     head += f"**{escaped(asks, limit=MAX_ASKS_CHARACTERS)}**\n\n" if asks else ""
-    table, foot = _changes(changes, course), _foot(gate)
+    table, foot = _changes(changes, course, expected), _foot(gate)
     head += _printed(printed, room=(MAX_CHARACTERS - len(head) - len(table) - len(foot)) // 3) + table
     all_of_it = f"`shipway report {gate.run[:RUN_CHARACTERS]}`"
     table = _power(power, room=(MAX_CHARACTERS - len(head) - len(foot)) // 4)
@@ -154,10 +156,11 @@ def _notes(notes: Sequence[Note]) -> str:
     return _fitting(lines, room=MAX_NOTES_CHARACTERS, more="> and {count} more, in the record\n")
 
 
-def _changes(changes: Sequence[Change], course: str) -> str:
+def _changes(changes: Sequence[Change], course: str, expected: str) -> str:
     shown = changes[:MAX_ROWS]
     rows = [f"| {_name(change.environment)} | {_name(change.running or 'nothing')} | {_name(change.wanted)} |" for change in shown]
-    return "\n".join(["| Environment | Runs | Would run |", "| --- | --- | --- |", *rows]) + f"\n\n{escaped(course, limit=400)}\n\n"
+    said = f"{escaped(f'How long: {expected}', limit=400)}.\n\n" if expected else ""
+    return "\n".join(["| Environment | Runs | Would run |", "| --- | --- | --- |", *rows]) + f"\n\n{escaped(course, limit=400)}\n\n{said}"
 
 
 def _power(power: Sequence[Sequence[str]], *, room: int) -> str:

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import Field, ValidationError
 
+from blocks.secret_text import hide
 from tasks.rules.approval.answers import Outcome, printable
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust, read_proof, same_name, verify_proofs
@@ -161,6 +162,8 @@ def ticks_fault(ticks: Sequence[Tick], name: str, *, items: Sequence[TickedItem]
             return "not_allowed", f"{name or 'an unknown person'} may not {verb} {tick.item}; the plan lets {listed}"
         if wrong := evidence_fault(tick, known[tick.item]):
             return "malformed", f"{tick.item}: {wrong}"
+        if hide(tick.evidence) != tick.evidence:  # it would be kept as it is, since the proof is over it
+            return "malformed", f"{tick.item}: what is written there holds a secret; say it without"
     return None
 
 

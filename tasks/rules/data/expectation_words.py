@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.data.exception_words import said_without_values
 
 Found = Mapping[str, Any]
 SHOWN, LONGEST = 5, 300
 ROW_COUNTS = {"expect_table_row_count_to_be_between": "min_value", "expect_table_row_count_to_equal": "value"}
 UNSAID = {"column", "column_A", "column_B", "column_list", "batch_id", "mostly", "row_condition", "condition_parser"}
-VALUES = ("partial_unexpected_list", "partial_unexpected_counts", "partial_unexpected_index_list", "unexpected_list", "details")
 
 
 def judge_findings(found: Sequence[Found], *, rows: int | None) -> tuple[Outcome, str]:
@@ -49,10 +49,7 @@ def judge_findings(found: Sequence[Found], *, rows: int | None) -> tuple[Outcome
 
 def fault_of(found: Found) -> str:
     """Return why an expectation could not be validated, or "" if it was."""
-    info = found.get("exception_info") or {}
-    several = [info] if "raised_exception" in info else [one for one in info.values() if isinstance(one, Mapping)]
-    raised = [one for one in several if one.get("raised_exception")]
-    if raised:
+    if raised := _raised(found):
         return _short(str(raised[0].get("exception_message") or "it raised an exception"))
     if not isinstance(found.get("success"), bool):
         return "its result is neither success nor failure"
@@ -115,13 +112,27 @@ def _told(config: Mapping[str, Any]) -> str:
 
 
 def without_values(found: Found) -> dict[str, Any]:
-    """Remove the data's own values from a finding; counts, numbers and names of columns stay."""
-    result = {name: value for name, value in (found.get("result") or {}).items() if name not in VALUES}
-    observed = result.get("observed_value")
-    about_columns = str((found.get("expectation_config") or {}).get("type", "")).startswith("expect_table_")
-    if not (about_columns or observed is None or isinstance(observed, int | float)):
-        result["observed_value"] = "not shown (show_values: false)"
-    return {**found, "result": result}
+    """Remove the data's own values from a finding, its exceptions' texts, too; counts, numbers and names of columns stay."""
+    given = found.get("result") or {}
+    result: dict[str, Any] = {name: value for name, value in given.items() if value is None or isinstance(value, int | float)}
+    if "observed_value" in given and "observed_value" not in result:
+        about_columns = str((found.get("expectation_config") or {}).get("type", "")).startswith("expect_table_")
+        result["observed_value"] = given["observed_value"] if about_columns else "not shown (show_values: false)"
+    return {**found, "result": result, "exception_info": _info_without_values(found)}
+
+
+def _info_without_values(found: Found) -> dict[str, Any]:
+    """Give one exception in the place of all: their keys, too, have what was computed from the data."""
+    if not (raised := _raised(found)):
+        return {"raised_exception": False, "exception_message": "", "exception_traceback": ""}
+    message, trace = (str(raised[0].get(name) or "") for name in ("exception_message", "exception_traceback"))
+    return {"raised_exception": True, "exception_message": said_without_values(message, trace), "exception_traceback": ""}
+
+
+def _raised(found: Found) -> list[Mapping[str, Any]]:
+    info = found.get("exception_info") or {}
+    several = [info] if "raised_exception" in info else [one for one in info.values() if isinstance(one, Mapping)]
+    return [one for one in several if one.get("raised_exception")]
 
 
 def _listed(found: Sequence[Found]) -> str:

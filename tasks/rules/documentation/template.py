@@ -19,7 +19,7 @@ FIX = "Write it outside of code, or close the code in its line; indent it by les
 
 _FIELD = re.compile(r"\{\{([^{}\n]*)\}\}")
 _FENCE = re.compile(r"[\s>*+\-\d.)]*(`{3,}|~{3,})(.*)")
-_HTML = re.compile(r"<[A-Za-z/!?]")
+_HTML = re.compile(r"<([A-Za-z/!?]|\{\{)")
 _ADDRESS = re.compile(r"\]\([^)]*$|\]:\s*\S*$")
 _BARE_BEFORE = re.compile(r"[:@]|www\.?$|www\.", re.IGNORECASE)  # forges make links of addresses in running text, too
 _BARE_AFTER = re.compile(r"@|://")

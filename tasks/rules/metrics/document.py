@@ -39,9 +39,17 @@ def document_of(metrics: Metrics) -> dict[str, Any]:
 
 def lines_of(metrics: Metrics) -> list[str]:
     """Write metrics in lines: first what they cover."""
-    chosen, took, failures, later, lead = metrics.selection, metrics.took, metrics.failures, metrics.afterwards, metrics.lead_time
+    chosen = metrics.selection
+    whose = outside(chosen.service) if chosen.service else "all services"
+    head = f"{whose}, {chosen.environment}: {covers(metrics)}."
+    return [head, *(f"{name:<22}{said}" for name, said in rows_of(metrics)), *not_counted(metrics)]
+
+
+def rows_of(metrics: Metrics) -> list[tuple[str, str]]:
+    """Name each metric, and say its value with its counts."""
+    took, failures, later, lead = metrics.took, metrics.failures, metrics.afterwards, metrics.lead_time
     named = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in metrics.alerts.items())
-    rows = [
+    return [
         ("success rate", _of(metrics.success)),
         ("duration", _times(took.total)),
         *((f"  {name}", _times(found)) for name, found in _parts(metrics)),
@@ -54,11 +62,10 @@ def lines_of(metrics: Metrics) -> list[str]:
         ("errors after", _of(later.errors, noun="requests", also=[(later.uncounted, "environments without a count")])),
         ("alerts", named or NONE),
     ]
-    whose = outside(chosen.service) if chosen.service else "all services"
-    return [f"{whose}, {chosen.environment}: {_covers(metrics)}.", *(f"{name:<22}{said}" for name, said in rows), *_not_counted(metrics)]
 
 
-def _covers(metrics: Metrics) -> str:
+def covers(metrics: Metrics) -> str:
+    """Say what the figures cover: how many releases, how they ended, the span, and since when there are records."""
     chosen, number = metrics.selection, sum(metrics.outcomes.values())
     if chosen.since is None:
         return f"no record of a release ended before {chosen.until:%Y-%m-%d %H:%M} UTC"
@@ -86,7 +93,8 @@ def _left_of(metrics: Metrics) -> list[tuple[int, str]]:
     ]
 
 
-def _not_counted(metrics: Metrics) -> list[str]:
+def not_counted(metrics: Metrics) -> list[str]:
+    """Say what is in no figure, in one line; none if there is nothing."""
     left = metrics.left_out
     told = [
         (left.open, "open"), (left.refused, "refused"), (left.skipped, "skipped"), (left.unnamed, "ended before they named a service"),

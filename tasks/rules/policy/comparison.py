@@ -9,7 +9,7 @@ from tasks.rules.plan.judgement import PrometheusSli, Sli
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import places_of, section_of
 from tasks.rules.policy.policy import LeastAnalysis, Policy, Series, Source
-from tasks.rules.policy.rules import Rules, effective_rules, may_override, policies_of, watched_seconds
+from tasks.rules.policy.rules import Rules, effective_rules, may_override, policies_of, unwatched_share, watched_seconds
 from tasks.rules.windows.window import Window
 from tasks.rules.windows.words import times_in_words
 
@@ -141,11 +141,14 @@ def _analysis_lines(plan: Plan, policy: Policy, least: LeastAnalysis) -> Iterato
     else:
         listed = _words([_series(one) for one in least.series], "none")
         yield Line("judgement.slis, their series", series, f"{listed} in {least.prometheus}", "what is in both, and the platform")
+    alpha, requests = f"{plan.judgement.alpha:g}", f"{plan.judgement.min_requests:,}"
+    yield Line("judgement.alpha", alpha, f"at most {least.alpha:g}", alpha)
+    yield Line("judgement.min_requests", requests, f"at least {least.min_requests:,}", requests)
     yield Line("judgement.inconclusive", plan.judgement.inconclusive, "not proceed", plan.judgement.inconclusive)
     for place in places_of(plan):
         if place.platform in policy.protects and place.steps:
-            first = f"{place.steps[0].percent} % first, {watched_seconds(place):g} s"
-            floor = f"at most {least.first_percent} % first, at least {least.watch_seconds:g} s"
+            first = f"{unwatched_share(place)[1]} % until it was watched, {watched_seconds(place):g} s"
+            floor = f"at most {least.first_percent} % until it was watched, at least {least.watch_seconds:g} s"
             yield Line(f"{place.field.rpartition('.')[0]}.steps", first, floor, first)
 
 

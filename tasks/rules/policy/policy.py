@@ -76,10 +76,14 @@ class LeastAnalysis(Section):
     """The `limit` of such an SLI may be at most this."""
     tolerance: Ratio = 1
     """The `tolerance` of such an SLI may be at most this."""
+    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.2
+    """The plan's `judgement.alpha` may be at most this: how often a version that is worse than allowed passes a watch."""
+    min_requests: Annotated[int, Field(ge=1, le=10_000_000)] = 1
+    """The plan's `judgement.min_requests` must be at least this: a watch does not pass before."""
     watch_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
     """The steps of each protected environment are watched for at least this long, in sum."""
     first_percent: Annotated[int, Field(ge=1, le=100)] = 100
-    """The first step gets at most this share of the traffic."""
+    """Each step up to the first one that is watched gets at most this share of the traffic."""
 
 
 class Source(Section):

@@ -168,6 +168,12 @@ def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *,
                 f"tolerance of at most {least.tolerance:g}, as `least_analysis.indicators` {by} requires. Add one with "
                 f"`indicator: {indicator}`."
             )
+    if plan.judgement.alpha > least.alpha:
+        wrong = f"{plan.judgement.alpha:g} is more than the {least.alpha:g} of `least_analysis.alpha` {by}"
+        yield f"judgement.alpha: {wrong}. Write `alpha: {least.alpha:g}` or less."
+    if plan.judgement.min_requests < least.min_requests:
+        wrong = f"{plan.judgement.min_requests} is less than the {least.min_requests} of `least_analysis.min_requests` {by}"
+        yield f"judgement.min_requests: {wrong}. Write `min_requests: {least.min_requests}` or more."
     if plan.judgement.inconclusive == "proceed":
         yield f"judgement.inconclusive: proceed is not allowed by `least_analysis` {by}. Write ask, extend or rollback."
     for place in places:
@@ -177,10 +183,11 @@ def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *,
                 f"{field}: they are watched for {seconds:g} s in sum, less than the {least.watch_seconds:g} of "
                 f"`least_analysis.watch_seconds` {by}. Raise their `watch_seconds`."
             )
-        if place.steps[0].percent > least.first_percent:
+        number, share = unwatched_share(place)
+        if share > least.first_percent:
             yield (
-                f"{field}[0].percent: {place.steps[0].percent} is more than the {least.first_percent} of "
-                f"`least_analysis.first_percent` {by}. Add a smaller first step."
+                f"{field}[{number}].percent: {share} is more than the {least.first_percent} of `least_analysis.first_percent` {by}, "
+                "and no step before it is watched. Add a smaller one with `watch_seconds`."
             )
 
 
@@ -214,6 +221,12 @@ def _unmeetable(plan: Plan, policies: Sequence[Policy]) -> list[str]:
             f"and {rules.quorum} must. Name more of those whom the policy lists."
         )
     ]
+
+
+def unwatched_share(place: Place) -> tuple[int, int]:
+    """Give the largest share that a version gets before a watch of it has passed: which step it is, and its percent."""
+    number = next((number for number, step in enumerate(place.steps) if step.watch_seconds > 0), len(place.steps) - 1)
+    return number, place.steps[number].percent
 
 
 def watched_seconds(place: Place) -> float:

@@ -19,7 +19,7 @@ def changed_parameters(opened: Entry, given: Mapping[str, Any]) -> list[str]:
         opened: The first entry of the record.
         given: The parameters as they are now, by name.
     """
-    known, now = opened.evidence, hide_in(dict(given))
+    known, now = hide_in(opened.evidence), hide_in(dict(given))  # a secret may have been learned since
     return [name for name in PARAMETERS if name in known and known[name] != now.get(name)]
 
 

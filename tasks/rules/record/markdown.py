@@ -13,6 +13,7 @@ from tasks.rules.record.series import series_of
 from tasks.rules.record.view import Row, Summary, checks_of, rows_of, summary_of
 
 SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~$-])")
+LIQUID = re.compile(r"(?<=\{)%|^%")
 LONGEST_CELL = 400
 MAX_ROWS = 500
 TURNS = {"opened", "gate", "approval", "tick", "refused", "verdict", "rollback", "closed"}
@@ -38,10 +39,14 @@ def to_markdown(entries: list[Entry], *, problems: list[str], place: str = "") -
 
 
 def plain(text: str) -> str:
-    """Make a text harmless in markdown and in a table's cell: one line, no HTML, no link, no format; cut when long."""
+    """Make a text harmless in markdown and in a table's cell: one line, no HTML, no link, no format; cut when long.
+
+    Nor is it a tag of Liquid, which Jekyll looks for in each page of a repository, escaped or not.
+    """
     line = outside(text, limit=2 * LONGEST_CELL)
     cut = line if len(line) <= LONGEST_CELL else line[:LONGEST_CELL] + " …"
-    return html.escape(SPECIAL.sub(r"\\\1", unlinked(cut)), quote=False)
+    safe = html.escape(SPECIAL.sub(r"\\\1", unlinked(cut)), quote=False)
+    return LIQUID.sub("&#37;", f"{safe[:-2]}&#123;" if safe.endswith("\\{") else safe)
 
 
 def _head(summary: Summary) -> str:

@@ -20,13 +20,16 @@ TEXT_LIMIT_BYTES = 64 * 1024
 EVIDENCE_LIMIT_BYTES = 4 * 1024 * 1024
 DECIDING = frozenset(
     {
-        "act", "bad", "before", "after", "choice", "compatibility", "current", "decision", "digest", "docs", "approved", "now", "key",
-        "ending", "flow", "block", "identity", "environment", "held_by", "known", "not_before", "not_later_than", "suspends_until",
-        "waits_until", "migration", "nonce", "outcome", "owners", "plan", "position", "proof", "proofs", "releases", "restored",
-        "service", "state", "steps", "version", "versions",
+        "act", "after", "approved", "bad", "before", "block", "choice", "compatibility", "current", "decision", "digest", "docs",
+        "ending", "environment", "flow", "freeze_over", "held_by", "identity", "item", "key", "known", "migration", "nonce", "not_before",
+        "not_later_than", "now", "opened", "outcome", "owners", "plan", "position", "proof", "proofs", "releases", "restored", "role",
+        "service", "state", "steps", "suspends_until", "ticks", "version", "versions", "waits_for", "waits_until",
     }
 )  # fmt: skip
-"""Members of evidence that a release reads again, and that hold nothing from outside but names, versions and hashes."""
+"""Members of evidence that a release reads again, and that hold nothing from outside but names, versions and hashes.
+
+What people write beside a tick is proved with it: an answer that holds a secret is refused before it is kept.
+"""
 
 
 def mask(value: Any, secrets: Iterable[str]) -> Any:

@@ -6,21 +6,18 @@ says is said a second time: by line style and marker, by hatching, by a label at
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from html import escape
 from typing import Literal, TypeVar
 
 from tasks.rules.record.axis import clock, clock_unit, duration, percent, ratio_ticks, time_ticks
-from tasks.rules.record.picture_style import stylesheet
 from tasks.rules.record.series import Point, Series, Stream, WatchedStep
+from tasks.rules.record.svg import drawing, text_at
 
 WIDTH, HEIGHT = 860, 340
 LEFT, RIGHT, TOP, BOTTOM = 62, 168, 76, 50
 CHARACTER_WIDTH = 6.4
 LINE_SPACING, BAND_SPACING = 1.5, 3.0
 SETTLED_REQUESTS = 20
-NO_XML = re.compile("[\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 LONGEST_VERSION = 14
 DOTS = {"canary": "●", "baseline": "□"}
 WORDS = {"watching": "inconclusive", "no_data": "no data", "mismatch": "another share"}
@@ -60,14 +57,9 @@ def picture(series: Series, *, name: str, style: Literal["page", "card"]) -> str
     if any(_ratio(point, side) is not None for point in series.points for side in ("canary", "baseline")):
         parts += _chart(series, name)
     else:
-        parts.append(_text(WIDTH / 2, HEIGHT / 2, "No requests were counted in this watch: there is nothing to draw.", "label middle"))
-    namespace = ' xmlns="http://www.w3.org/2000/svg"' if style == "card" else ""
-    card = f'<rect class="card" x="0" y="0" width="{WIDTH}" height="{HEIGHT}" rx="6"/>' if style == "card" else ""
-    return (
-        f'<svg{namespace} class="shipway-picture" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" role="img" '
-        f'aria-labelledby="{name}-title {name}-words"><title id="{name}-title">{_plain(_heading(series))}</title>'
-        f'<desc id="{name}-words">{_plain(in_words(series))}</desc><style>{stylesheet(style)}</style>{card}{"".join(parts)}</svg>'
-    )
+        parts.append(text_at(WIDTH / 2, HEIGHT / 2, "No requests were counted in this watch: there is nothing to draw.", "label middle"))
+    heading, words = _heading(series), in_words(series)
+    return drawing(parts, name=name, title=heading, words=words, style=style, width=WIDTH, height=HEIGHT)
 
 
 def in_words(series: Series) -> str:
@@ -83,7 +75,7 @@ def _heading(series: Series) -> str:
 
 
 def _title(series: Series) -> str:
-    return _text(12, 24, _heading(series), "title")
+    return text_at(12, 24, _heading(series), "title")
 
 
 def _chart(series: Series, name: str) -> list[str]:
@@ -128,15 +120,16 @@ def _axes(frame: Frame) -> list[str]:
     for ratio in ratio_ticks(frame.top_ratio):
         y = frame.y(ratio)
         parts.append(
-            f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>' + _text(LEFT - 8, y + 4, percent(ratio), "tick end")
+            f'<line class="grid" x1="{LEFT}" y1="{y:.1f}" x2="{right}" y2="{y:.1f}"/>'
+            + text_at(LEFT - 8, y + 4, percent(ratio), "tick end")
         )
     for seconds in time_ticks(frame.end_seconds):
         x = frame.x(seconds)
         parts.append(f'<line class="axis" x1="{x:.1f}" y1="{floor}" x2="{x:.1f}" y2="{floor + 5}"/>')
-        parts.append(_text(x, floor + 19, clock(seconds, longest_seconds=frame.end_seconds), "tick middle"))
+        parts.append(text_at(x, floor + 19, clock(seconds, longest_seconds=frame.end_seconds), "tick middle"))
     parts.append(f'<line class="axis" x1="{LEFT}" y1="{floor}" x2="{right}" y2="{floor}"/>')
     unit = clock_unit(frame.end_seconds)
-    return [*parts, _text((LEFT + right) / 2, HEIGHT - 10, f"time watched ({unit}; pauses between steps left out)", "tick middle")]
+    return [*parts, text_at((LEFT + right) / 2, HEIGHT - 10, f"time watched ({unit}; pauses between steps left out)", "tick middle")]
 
 
 def _limit(series: Series, frame: Frame) -> str:
@@ -216,7 +209,7 @@ def _boundaries(series: Series, frame: Frame) -> list[str]:
 
 def _fitting(x: float, y: float, room: float, choices: tuple[str, ...], kind: str) -> str:
     text = next((choice for choice in choices if len(choice) <= room), "")
-    return _text(x, y, text, kind) if text else ""
+    return text_at(x, y, text, kind) if text else ""
 
 
 def _end_labels(series: Series, frame: Frame) -> list[str]:
@@ -233,7 +226,7 @@ def _end_labels(series: Series, frame: Frame) -> list[str]:
     places = _spread([y for y, _, _ in wanted], [15.0 * len(lines) + 5 for _, lines, _ in wanted])
     x = WIDTH - RIGHT + 8
     return [
-        _text(x, place + 15 * index - 7.5 * (len(lines) - 1) + 4, line, kind if index == 0 else f"{kind} small")
+        text_at(x, place + 15 * index - 7.5 * (len(lines) - 1) + 4, line, kind if index == 0 else f"{kind} small")
         for place, (_, lines, kind) in zip(places, wanted, strict=True)
         for index, line in enumerate(lines)
     ]
@@ -281,12 +274,3 @@ def _ratio(point: Point, side: str) -> float | None:
 
 def _share(step: WatchedStep) -> str:
     return "all" if step.percent is None else f"{step.percent} %"
-
-
-def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{_plain(text)}</text>'
-
-
-def _plain(text: str) -> str:
-    """Escape a text for XML and leave out the characters that XML cannot hold."""
-    return escape("".join(character for character in text if character in "\t\n" or (character >= " " and not NO_XML.match(character))))

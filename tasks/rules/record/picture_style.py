@@ -34,6 +34,10 @@ stroke-dasharray:3 3}
 .shipway-picture .decision{fill:none;stroke:var(--ink);stroke-width:1.4}
 .shipway-picture .outcome-failed{fill:var(--bad);font-weight:600}.shipway-picture .outcome-passed{fill:var(--good);font-weight:600}
 .shipway-picture .outcome-open{fill:var(--soft)}
+.shipway-picture .layer{stroke-width:1.1}.shipway-picture .layer-0{fill:var(--baseline);stroke:var(--baseline)}
+.shipway-picture .layer-1{stroke:var(--canary)}.shipway-picture .layer-2{stroke:var(--bad)}
+.shipway-picture .lines-1{stroke:var(--canary);stroke-width:2}.shipway-picture .lines-2{stroke:var(--bad);stroke-width:2.2}
+.shipway-picture .halo{stroke:var(--paper);stroke-width:5;stroke-opacity:.85}
 """
 
 

@@ -5,12 +5,11 @@ Hand-written SVG like the picture of a watch. What colour says is said a second 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
-from html import escape
 from typing import NamedTuple
 
 from tasks.rules.record.picture_style import FONT
+from tasks.rules.record.svg import text_at, xml
 
 WIDTH, ROW, GAP = 900, 44, 10
 MOST_HIGH = ROW - 2  # of the busiest quarter of an hour
@@ -20,7 +19,6 @@ DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun", "holiday")
 DAY_MINUTES, SLOT_MINUTES, HOURS = 24 * 60, 15, (0, 3, 6, 9, 12, 15, 18, 21, 24)
 DAY_SLOTS = DAY_MINUTES // SLOT_MINUTES
 CHARACTER_WIDTH = 6.6
-NO_XML = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 LIGHT = "--ink:#1c2430;--soft:#566273;--rule:#d9dee6;--paper:#ffffff;--bar:#7d9cc0;--edge:#0a5c99;--mark:#c04a00"
 DARK = "--ink:#e6e9ef;--soft:#a3adbd;--rule:#39424f;--paper:#14181f;--bar:#41628a;--edge:#8fc0ee;--mark:#ff9d5c"
 RULES = """
@@ -91,14 +89,14 @@ def rhythm_picture(rhythm: Rhythm, *, name: str) -> str:
     style = RULES.replace("LIGHT", LIGHT).replace("DARK", DARK).replace("FONT", FONT).strip().replace("\n", "")
     most = max((one for one in rhythm.week if one is not None), default=0.0)
     parts = [
-        _text(14, 26, rhythm.title, "title"), _text(14, 46, rhythm.note, "soft"), *_hours(rows),
+        text_at(14, 26, rhythm.title, "title"), text_at(14, 46, rhythm.note, "soft"), *_hours(rows),
         *(part for day in range(rows) for part in _day(rhythm, day, most, name)),
         *(part for mark in rhythm.marks for part in _mark(mark)), *_labels(rhythm), *_key(height, most, name, rhythm),
     ]  # fmt: skip
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="shipway-rhythm" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" '
-        f'role="img" aria-labelledby="{name}-title {name}-words"><title id="{name}-title">{_plain(rhythm.title)}</title>'
-        f'<desc id="{name}-words">{_plain(rhythm_in_words(rhythm))}</desc><style>{style}</style>{_patterns(name)}'
+        f'role="img" aria-labelledby="{name}-title {name}-words"><title id="{name}-title">{xml(rhythm.title)}</title>'
+        f'<desc id="{name}-words">{xml(rhythm_in_words(rhythm))}</desc><style>{style}</style>{_patterns(name)}'
         f'<rect class="card" x="0.5" y="0.5" width="{WIDTH - 1}" height="{height - 1}" rx="6"/>{"".join(parts)}</svg>'
     )
 
@@ -124,13 +122,13 @@ def _hours(rows: int) -> Iterator[str]:
     for hour in HOURS:
         x = LEFT + PLOT * hour / 24
         yield f'<line class="grid" x1="{x:.1f}" y1="{TOP - 4}" x2="{x:.1f}" y2="{bottom - GAP}"/>'
-        yield _text(x, bottom + 8, f"{hour:02}:00", "soft middle")
+        yield text_at(x, bottom + 8, f"{hour:02}:00", "soft middle")
 
 
 def _day(rhythm: Rhythm, day: int, most: float, name: str) -> Iterator[str]:
     """Draw a day: what is closed, what was not measured, and the requests, as high as the busiest quarter of the week allows."""
     slots = range(day * DAY_SLOTS, (day + 1) * DAY_SLOTS)
-    yield _text(LEFT - 10, _floor(day) - ROW / 2 + 4, DAYS[day], "end")
+    yield text_at(LEFT - 10, _floor(day) - ROW / 2 + 4, DAYS[day], "end")
     closed = set(rhythm.closed)
     for begin, end in _spans([rhythm.week[slot] is not None for slot in slots]):
         yield _bars(day, begin, [(rhythm.week[slots[slot]] or 0.0) / most if most else 0.0 for slot in range(begin, end)])
@@ -164,17 +162,17 @@ def _mark(mark: Mark) -> Iterator[str]:
 def _labels(rhythm: Rhythm) -> Iterator[str]:
     """Write the requests of each day's window at the right, and point out the chosen one."""
     if rhythm.marks:
-        yield _text(LEFT + PLOT + 12, TOP - 10, f"quietest {rhythm.marks[0].minutes} min: requests", "soft")
+        yield text_at(LEFT + PLOT + 12, TOP - 10, f"quietest {rhythm.marks[0].minutes} min: requests", "soft")
     for mark in rhythm.marks:
         day = mark.minute // DAY_MINUTES
         y = _floor(day) - ROW / 2 + 4
-        yield _text(LEFT + PLOT + 12, y, f"{'◆ ' if mark.is_chosen else ''}{mark.label}", "chosen-text" if mark.is_chosen else "soft")
+        yield text_at(LEFT + PLOT + 12, y, f"{'◆ ' if mark.is_chosen else ''}{mark.label}", "chosen-text" if mark.is_chosen else "soft")
 
 
 def _key(height: int, most: float, name: str, rhythm: Rhythm) -> Iterator[str]:
     """Explain what is drawn, and nothing else."""
     y, x = height - 18.0, 14.0
-    yield _text(14, height - 40, f"The height of a row is {most:,.0f} requests in a quarter of an hour.", "soft")
+    yield text_at(14, height - 40, f"The height of a row is {most:,.0f} requests in a quarter of an hour.", "soft")
     items = [("chosen", rhythm.chosen)] if any(mark.is_chosen for mark in rhythm.marks) else []
     items += [("best", "the quietest of each day")] if any(not mark.is_chosen for mark in rhythm.marks) else []
     items += [("closed", "closed in the coming week")] if rhythm.closed else []
@@ -183,7 +181,7 @@ def _key(height: int, most: float, name: str, rhythm: Rhythm) -> Iterator[str]:
         fill = f' fill="url(#{name}-{kind})"' if kind in {"closed", "hole"} else ""
         kind_ = "grid" if fill else kind
         yield f'<rect class="{kind_}"{fill} x="{x:.1f}" y="{y - 10:.1f}" width="18" height="12" rx="2"/>'
-        yield _text(x + 24, y, words, "soft")
+        yield text_at(x + 24, y, words, "soft")
         x += 24 + len(words) * CHARACTER_WIDTH + 18
 
 
@@ -209,11 +207,3 @@ def _x(slot: int) -> float:
 
 def _floor(day: int) -> int:
     return TOP + day * (ROW + GAP) + ROW
-
-
-def _text(x: float, y: float, text: str, kind: str) -> str:
-    return f'<text class="{kind}" x="{x:.1f}" y="{y:.1f}">{_plain(text)}</text>'
-
-
-def _plain(text: str) -> str:
-    return escape(NO_XML.sub("", text))

@@ -7,7 +7,7 @@ not counted; no estimate is shorter than the steps' own watches.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import pairwise
 from statistics import median
 from typing import Annotated, Literal, NamedTuple
@@ -100,7 +100,7 @@ def estimate(plan: Plan, wave: int, history: Sequence[Measured]) -> Estimate:
         wave: Which one, from 1.
         history: Releases of its service.
     """
-    longest, name = longest_seconds_of_wave(plan, wave), _name(steps_of_wave(steps_of(plan), wave))
+    longest, name = longest_seconds_of_wave(plan, wave), name_of_steps(steps_of_wave(steps_of(plan), wave))
     newest = sorted(history, key=lambda one: one.at, reverse=True)
     taken = [seconds for one in newest if (seconds := one.seconds(wave, name)) is not None][:MOST]
     middle, most = (median(taken), _within(taken)) if taken else (0.0, 0.0)
@@ -135,6 +135,18 @@ def estimate_in_words(found: Estimate, *, wave: int) -> str:
     return f"wave {wave} is taken to need {by_steps}{f' ({more})' if more else ''}"
 
 
+def begin_of_wave(entries: Sequence[Entry], places: Collection[str]) -> Entry | None:
+    """Give the entry from which on a wave is under way: the last that held it or asked about it; None if nothing was done in it.
+
+    Args:
+        entries: The round's record.
+        places: The targets of the wave.
+    """
+    first = next((entry for entry in entries if entry.environment in places and entry.kind != "gate"), None)
+    before = [entry for entry in entries if first and entry.seq < first.seq and entry.kind == "gate"]
+    return before[-1] if before else first
+
+
 def _preparation(entries: Sequence[Entry]) -> Took | None:
     """Measure from the beginning of the round until staging was verified."""
     done = [entry for entry in entries if entry.kind == "verdict" and entry.environment == STAGING]
@@ -149,11 +161,11 @@ def _wave(entries: Sequence[Entry], steps: Sequence[PlannedStep], number: int) -
     end = about[-1] if about else None
     if any(one.kind == "post_deploy" for one in own):
         end = next((entry for entry in entries if entry.name == POST_DEPLOY and entry.kind == "verdict"), None)
-    before = [entry for entry in entries if about and entry.seq < about[0].seq and entry.kind == "gate"]
+    begin = begin_of_wave(entries, places)
     promoted = {entry.environment for entry in about if entry.kind == "effect" and entry.name == "promote"}
-    if end is None or promoted != places or any((entry.kind, entry.name) == ("note", "already") for entry in about):
+    if begin is None or end is None or promoted != places or any((entry.kind, entry.name) == ("note", "already") for entry in about):
         return None  # one that was left there by an earlier release took no time
-    return _took(f"wave {number}", entries, before[-1] if before else about[0], end, name=_name(own))
+    return _took(f"wave {number}", entries, begin, end, name=name_of_steps(own))
 
 
 def _afterwards(entries: Sequence[Entry], steps: Sequence[PlannedStep]) -> Took | None:
@@ -177,7 +189,8 @@ def _within(taken: Sequence[float]) -> float:
     return sorted(taken)[math.ceil(NINE_OF_TEN * len(taken)) - 1]
 
 
-def _name(steps: Sequence[PlannedStep]) -> str:
+def name_of_steps(steps: Sequence[PlannedStep]) -> str:
+    """Name steps by all that they are, so that only the very same ones have the same name."""
     return fingerprint([step.model_dump(mode="json") for step in steps])
 
 

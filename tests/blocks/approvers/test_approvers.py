@@ -132,6 +132,40 @@ def test_enrolling_again_must_be_asked_for_and_ends_the_previous_secret(approver
     assert approvers.readable() == []
 
 
+SHOWN = {"the entry": "anna", "an earlier entry": "earlier", "another text": "text", "another person's": "ben", "none": ""}
+
+
+@pytest.mark.parametrize("shown", SHOWN.values(), ids=SHOWN)
+@pytest.mark.parametrize("change", ["removed", "replaced", "removed, enrolled"])
+def test_no_secret_counts_that_was_made_before_a_removal_or_a_new_one_whatever_the_block_shows(shown: str, change: str) -> None:
+    """Who may write the block chooses what it shows when an approver is removed or a stolen secret is replaced, and what comes later."""
+    block = Approvers()
+    made = {}
+    for name in ("earlier", "anna", "ben"):
+        block.enrol("anna" if name == "earlier" else name, replace=True)
+        made[name] = block.enrolled["anna" if name == "earlier" else name]
+    made["text"] = SecretStr("another text")
+    block.enrolled = {"ben": made["ben"]} | ({"anna": made[shown]} if shown else {})
+    if "removed" in change:
+        assert block.remove("anna") is (shown == "anna")
+        assert block.names() == ["ben"]
+    if change != "removed":
+        assert block.enrol("anna", replace=True) == block.secret("anna")
+    for ciphertext in made.values():
+        block.enrolled = {"anna": ciphertext, "ben": made["ben"]}
+        assert block.readable() == ["ben"]
+
+
+def test_a_secret_counts_by_the_file_beside_the_key(approvers: Approvers, key_file: Path) -> None:
+    """A folder that knows of no enrolment, or whose file others can change, lets no entry count."""
+    entry = key_file.parent / "enrolled" / "anna"
+    entry.chmod(0o666)
+    assert approvers.readable() == ["ben"]
+    entry.unlink()
+    with pytest.raises(Refused, match="removed or replaced"):
+        approvers.secret("anna")
+
+
 @pytest.mark.parametrize("name", ["", "Anna", "a/b", "../x", "-a", ".a", "a=b", "a b", "x" * 65, "änne", "anna\n"])
 def test_a_name_that_could_confuse_is_not_enrolled(name: str) -> None:
     """Names become file names and are compared: only plain ones."""
@@ -143,6 +177,9 @@ def test_no_one_can_be_removed_who_is_not_there(approvers: Approvers) -> None:
     """The message lists who is."""
     with pytest.raises(BadInput, match="anna, ben"):
         approvers.remove("carl")
+    approvers.remove("anna")
+    with pytest.raises(BadInput, match="Enrolled: ben"):
+        approvers.remove("anna")
 
 
 def test_many_who_make_the_key_at_once_end_with_the_same_one(key_file: Path) -> None:

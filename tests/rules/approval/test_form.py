@@ -62,6 +62,12 @@ def test_the_form_says_what_changes_on_which_evidence_and_who_is_asked() -> None
     assert f"`{GATE.digest}`" in form
 
 
+def test_the_form_says_how_long_the_release_will_go_on() -> None:
+    """By earlier releases; nothing is said if that is not known."""
+    assert "How long: once it goes on, 20 min of work are left." in text_of(form_of(expected="once it goes on, 20 min of work are left"))
+    assert "How long" not in form_of()
+
+
 @pytest.mark.slow
 def test_the_form_says_what_the_platforms_would_do_and_others_have_done() -> None:
     """Lines of a preview are there as text, bounded, and leave room for evidence and changes."""

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from blocks import secret_text
 from tasks.rules.approval import one_time_codes
 from tasks.rules.approval.answers import AnswerVerdict, judge_answer, read_answer
 from tasks.rules.approval.gates import Gate
@@ -132,6 +133,13 @@ def test_what_does_not_count_is_refused_with_its_reason(name: str, ticks: list[T
     found = ticks_fault(ticks, name, items=ITEMS, done=done)
     assert found is not None
     assert (found[0], words in found[1]) == (outcome, True), found
+
+
+def test_a_tick_that_holds_a_secret_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What counts is kept as it was said, since the proof is over it: a mask in it would void the tick later."""
+    monkeypatch.setattr(secret_text, "_known", {"hunter2hunter2"})
+    found = ticks_fault([Tick(item="call-centre", did="done", evidence="they know hunter2hunter2")], "ben", items=ITEMS, done={})
+    assert found == ("malformed", "call-centre: what is written there holds a secret; say it without")
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,36 @@ def test_values_of_the_data_are_taken_out() -> None:
     assert without_values(columns)["result"]["observed_value"] == ["id", "name"]
 
 
+GX = "great_expectations.exceptions.exceptions"
+QUOTED = "Could not convert '4111 1111 1111 1111' to numeric"
+NO_TABLE = "no such table: visitors"
+SQL = "[SQL: SELECT author FROM entries]"
+HIDDEN = ", whose text may quote values (show_values: false)"
+
+
+@pytest.mark.parametrize(
+    ("raised", "message", "said"),
+    [
+        ([f"TypeError: {QUOTED}", f"{GX}.MetricResolutionError: {QUOTED}"], QUOTED, f"TypeError{HIDDEN}"),
+        (["pyarrow.lib.ArrowInvalid: 4111"], "4111", f"ArrowInvalid{HIDDEN}"),
+        (["TypeError: a\nsqlalchemy.exc.OperationalError: 4111"], "4111", f"TypeError{HIDDEN}"),
+        (["psycopg.errors.InvalidDatetimeFormat: 4111", "sqlalchemy.exc.DataError: 4111"], "4111", f"InvalidDatetimeFormat{HIDDEN}"),
+        (["psycopg.errors.RaiseException: 4111", "sqlalchemy.exc.InternalError: 4111"], "4111", f"RaiseException{HIDDEN}"),
+        (["psycopg.errors.UndefinedColumn: x\nDETAIL:  4111", "sqlalchemy.exc.ProgrammingError: x"], f"no x\nDETAIL:  4111\n{SQL}", "no x"),
+        (["sqlite3.OperationalError: a", "sqlalchemy.exc.OperationalError: a"], f"{NO_TABLE}\n{SQL}", NO_TABLE),
+        ([f"{GX}.InvalidMetricAccessorDomainKwargsKeyError: Error"], 'The column "a" does not exist', 'The column "a" does not exist'),
+        ([], "4111", f"an exception{HIDDEN}"),
+    ],
+)
+def test_of_an_exception_that_may_quote_a_value_the_type_alone_is_said(raised: list[str], message: str, said: str) -> None:
+    """Whatever is behind it: pandas and databases name the value that they cannot convert."""
+    trace = "\n\nDuring that:\n\n".join(f"Traceback (most recent call last):\n  a line\n{one}\n" for one in raised)
+    info = {"a metric of 4111": {"raised_exception": True, "exception_message": message, "exception_traceback": trace}}
+    bare = without_values(found("expect_column_mean_to_be_between", success=False, info=info))
+    assert "4111" not in str(bare)
+    assert bare["exception_info"]["exception_message"] == said
+
+
 @pytest.mark.parametrize(
     ("url", "secret"),
     [

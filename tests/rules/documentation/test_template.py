@@ -25,6 +25,8 @@ BAD = {
     "<script>alert(1)</script>": "it has HTML",
     "<!-- {{ reason }} -->": "it has HTML",
     "<https://example.org>": "it has HTML",
+    "<{{ reason }}>": "it has HTML",
+    "a <{{ service }} b": "it has HTML",
     "[x]({{ reason }})": "in the address of a link",
     "[x](\n{{ reason }})": "in the address of a link",
     "[x](https://ci.example/{{ version }})": "in the address of a link",

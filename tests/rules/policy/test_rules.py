@@ -41,8 +41,11 @@ def policy_of(**changes: Any) -> Policy:
 SHORT = "policy: 1\nname: a\nservices: [a]\nprotects: [local/a]\n"
 SLOW = {"name": "slow", "indicator": "latency", "threshold_seconds": 1}
 LOOSE = {"name": "errors", "indicator": "errors", "limit": 0.9}
+ERRORS = {"name": "errors", "indicator": "errors", "limit": 0.05}
 SHOWN = {"name": "errors", "indicator": "errors", "deciding": False}
 STEPS = {"platform": BLOCK, "steps": [{"percent": 50, "watch_seconds": 1}, {"percent": 100, "watch_seconds": 1}]}
+GLANCED = {"platform": BLOCK, "steps": [{"percent": one, "watch_seconds": 0 if one < 100 else 600} for one in (1, 20, 100)]}
+UNSEEN = {"platform": BLOCK, "steps": [{"percent": one, "watch_seconds": 0} for one in (1, 100)]}
 EU_AND_US = {"targets": [{"name": "eu", "platform": BLOCK}, {"name": "us", "platform": "local/us"}], "steps": STEPS["steps"]}
 
 
@@ -74,6 +77,14 @@ def test_a_plan_that_keeps_its_policy_has_no_conflict() -> None:
         ({"production": STEPS}, {}, ["production.steps", "least_analysis.watch_seconds"]),
         ({"production": STEPS}, {}, ["production.steps[0].percent", "least_analysis.first_percent"]),
         ({"production": EU_AND_US}, {}, ["production.targets[0].steps", "least_analysis.watch_seconds"]),
+        ({"production": GLANCED}, {}, ["production.steps[2].percent", "least_analysis.first_percent"]),
+        ({"production": UNSEEN}, {}, ["production.steps[1].percent", "least_analysis.first_percent"]),
+        ({"judgement": {"slis": [ERRORS], "alpha": 0.2}}, {"least_analysis": {"alpha": 0.1}}, ["judgement.alpha", "least_analysis.alpha"]),
+        (
+            {"judgement": {"slis": [ERRORS], "min_requests": 1}},
+            {"least_analysis": {"min_requests": 2}},
+            ["judgement.min_requests", "least_analysis.min_requests"],
+        ),
     ],
 )
 def test_a_weaker_plan_is_refused_with_both_fields_and_the_fix(plan: dict[str, Any], policy: dict[str, Any], fields: list[str]) -> None:
@@ -82,6 +93,16 @@ def test_a_weaker_plan_is_refused_with_both_fields_and_the_fix(plan: dict[str, A
     fitting = [one for one in found if one.startswith(f"{fields[0]}: ") and f"`{fields[1]}` of the policy shop" in one]
     assert fitting, found
     assert all(one.endswith(".") for one in found)
+
+
+@given(st.lists(st.tuples(st.integers(1, 99), st.sampled_from([0, 60])), max_size=4, unique_by=lambda step: step[0]), st.integers(1, 100))
+def test_no_version_gets_more_than_the_first_share_before_a_watch_of_it(steps: list[tuple[int, int]], most: int) -> None:
+    """Whatever steps a plan has: the shares up to the first watched one are bounded, and what follows is not."""
+    told = [{"percent": percent, "watch_seconds": seconds} for percent, seconds in [*sorted(steps), (100, 60)]]
+    policy = policy_of(least_analysis={"first_percent": most})
+    before = [one["percent"] for number, one in enumerate(told) if not any(two["watch_seconds"] for two in told[:number])]
+    found = conflicts(plan_of(production={"platform": BLOCK, "steps": told}), [policy])
+    assert bool(found) == (max(before) > most)
 
 
 def test_a_plan_may_be_stricter() -> None:
@@ -222,7 +243,6 @@ def test_a_wrong_policy_is_reported_as_a_plan_is(text: str, said: str) -> None:
     assert said in str(problems[0]), problems
 
 
-ERRORS = {"name": "errors", "indicator": "errors", "limit": 0.05}
 COUNTED = {**ERRORS, "source": "prometheus"}
 PAIR = {
     "name": "errors",

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from blocks import secret_text
 from tasks.rules.record.asked import as_opened, changed_parameters
 from tasks.rules.record.entries import Entry, chain
 
@@ -23,6 +24,14 @@ def test_a_parameter_that_was_changed_is_named(name: str) -> None:
     """Each alone, also where it is gone."""
     assert changed_parameters(opened(**GIVEN), GIVEN | {name: "another"}) == [name]
     assert changed_parameters(opened(**GIVEN), {one: value for one, value in GIVEN.items() if one != name}) == [name]
+
+
+def test_a_secret_that_is_learned_later_changes_no_parameter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The record has the text as it was then, and what is given now is compared without it."""
+    kept = opened(because_of="shop-1.0-brave-otter")
+    monkeypatch.setattr(secret_text, "_known", {"brave-otter"})
+    assert changed_parameters(kept, {"because_of": "shop-1.0-brave-otter"}) == []
+    assert changed_parameters(kept, {"because_of": "shop-1.0-calm-otter"}) == ["because_of"]
 
 
 def test_what_the_record_does_not_name_was_not_changed() -> None:

@@ -34,6 +34,13 @@ def release(text: str) -> list[Entry]:
     ]
 
 
+@given(st.text("{%} a\\-", min_size=1) | st.text(min_size=1))
+def test_no_text_makes_a_tag_of_liquid(text: str) -> None:
+    """Jekyll stops at one that it does not know, or includes a file; also with what stands around the text."""
+    page = plain(text)
+    assert not page or not any(re.search(r"\{[{%]", f"{{{page}{end}") for end in "{%")
+
+
 @pytest.mark.parametrize("text", HOSTILE)
 def test_quoted_text_cannot_act(text: str) -> None:
     """No quoted text becomes a link, a picture, a tag, a format or another cell."""

@@ -11,7 +11,7 @@ import pytest
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
-from blocks.errors import BadInput, Temporary
+from blocks.errors import BadInput, Refused, RolloutFailed, Temporary, Unreachable, WorldMoved, refusing
 from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
 from blocks.gitops.argocd import ArgoCDApplication
@@ -22,7 +22,7 @@ from tasks.approval import protection
 from tasks.gitops.compose import compose
 from tasks.gitops.platform import GitOpsPlatform
 from tasks.rollout import as_deployed
-from tasks.rollout.as_deployed import load_platform_to_roll_back
+from tasks.rollout.as_deployed import Answer, load_platform_to_roll_back
 from tests.git_blocks import over_http
 from tests.git_remotes import HttpRemote, http_remote, repository  # noqa: F401 - fixtures
 
@@ -57,6 +57,7 @@ class Api:
         self.blocks = dict(RELEASED)
         self.credentials: dict[str, str] = {}
         self.refused: set[str] = set()
+        self.silent: set[str] = set()
 
     async def load(self, name: str, *, field: str = "") -> Block:
         """Load a block."""
@@ -70,10 +71,11 @@ class Api:
             raise BadInput(f"the block {name} cannot be read", field="credentials", fix="Create it")
         return self.credentials[name]
 
-    async def answers(self, block: Any) -> str:
-        """Refuse what has a secret that does not serve any more, or was never ours."""
+    async def answers(self, block: Any) -> Answer:
+        """Refuse what has a secret that does not serve any more, or was never ours; what is silent does not answer."""
         text = json.dumps(as_deployed.whole_settings(block))
-        return "refused" if any(secret in text for secret in self.refused) else ""
+        is_refused, is_silent = (any(secret in text for secret in secrets) for secrets in (self.refused, self.silent))
+        return Answer("refused" if is_refused else "silent" if is_silent else "", is_refused)
 
 
 @pytest.fixture
@@ -90,8 +92,8 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 async def test_a_branch_answers_if_its_token_serves(http_remote: HttpRemote) -> None:
     """That is how a rotated token is known from one that is right."""
     right, wrong = over_http(http_remote), over_http(http_remote, "rotated")
-    assert await as_deployed._answers(right) == ""
-    assert await as_deployed._answers(wrong) != ""
+    assert await as_deployed._answers(right) == Answer()
+    assert (await as_deployed._answers(wrong)).is_refused
 
 
 async def released(api: Api) -> None:
@@ -169,30 +171,77 @@ async def test_rotated_secrets_count_and_go_nowhere_else(api: Api) -> None:
     assert json.loads(found[CLUSTER].config.get_secret_value()) == json.loads(kubeconfig("https://one", "u-2"))
 
 
+async def test_a_kept_secret_that_does_not_answer_is_not_a_kept_secret_that_is_refused(api: Api) -> None:
+    """Else a passing fault at the right moment lets whoever edits the block choose the account: one that may only read, say."""
+    await released(api)
+    api.silent = {"git-1", "argo-1", "u-1"}
+    api.blocks |= {GIT: Git(remote="https://git.example.com/shop.git", token=SecretStr("git-2"), pull_requests=HUB)}
+    assert settings_of(await parts_of_rollback()) == settings_of(RELEASED)
+
+
+@pytest.mark.parametrize("fault", [None, Unreachable("no answer"), Temporary("429"), WorldMoved("gone"), RolloutFailed("no"), ValueError()])
+async def test_no_fault_but_a_refusal_is_one(fault: Exception | None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is a service in trouble."""
+
+    async def current(_: Any) -> dict[str, str]:
+        if fault is not None:
+            raise fault
+        return {"trouble": "its state was changed from outside"}
+
+    monkeypatch.setattr(KubernetesPlatform, "current", current)
+    answer = await as_deployed._answers(RELEASED[CLUSTER])
+    assert (answer.is_refused, bool(answer.fault)) == (False, fault is not None)
+
+
+@pytest.mark.parametrize("refused", [refusing(BadInput("401", field="config", fix="x")), refusing(Refused("403"))])
+async def test_a_refusal_is_one_in_a_group_of_errors_too(refused: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A platform may ask several things at once."""
+
+    async def current(_: Any) -> dict[str, str]:
+        raise ExceptionGroup("several", [ExceptionGroup("more", [Unreachable("no answer"), refused])])
+
+    monkeypatch.setattr(KubernetesPlatform, "current", current)
+    assert (await as_deployed._answers(RELEASED[CLUSTER])).is_refused
+
+
+async def test_a_refusal_that_has_passed_meanwhile_leaves_the_secrets_of_the_release(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are asked once more before others count."""
+    await released(api)
+    answers = iter([Answer("401", is_refused=True), Answer(), Answer()])
+
+    async def first_refused(block: Any) -> Answer:
+        return next(answers) if isinstance(block, Git) else Answer()
+
+    monkeypatch.setattr(as_deployed, "_answers", first_refused)
+    api.blocks[GIT] = RELEASED[GIT].model_copy(update={"token": SecretStr("git-2")})
+    assert settings_of(await parts_of_rollback()) == settings_of(RELEASED)
+
+
 @pytest.mark.parametrize("serves", [True, False], ids=["the present secret serves", "nothing answers"])
 async def test_a_rollback_asks_once_which_secrets_serve_where_that_takes_long(
     api: Api, monkeypatch: pytest.MonkeyPatch, *, serves: bool
 ) -> None:
-    """Its platform is loaded each minute, and whoever edits the block anew for each of them delays nothing."""
+    """Its platform is loaded each minute, and whoever edits the block for each of them delays nothing; what others' serve is asked anew."""
     await released(api)
     api.refused = {"git-1"} if serves else {"git-1", "git-2", "git-3"}
     asked = list[str]()
 
-    async def hangs(block: Any) -> str:
+    async def hangs(block: Any) -> Answer:
         if isinstance(block, Git):
             asked.append(block.token.get_secret_value())
-        fault = await api.answers(block)
-        await asyncio.sleep(0.05 if fault else 0)
-        return fault
+        answer = await api.answers(block)
+        await asyncio.sleep(0.05 if answer.fault else 0)
+        return answer
 
     monkeypatch.setattr(as_deployed, "_answers", hangs)
     monkeypatch.setattr("tasks.rollout.asked.LONG_SECONDS", 0.04)
     monkeypatch.setattr("tasks.rollout.asked.TIMES", 10_000)
-    for edited, expected in (("git-2", ["git-1", "git-2"]), ("git-2", []), ("git-3", [])):
+    for edited, first in (("git-2", True), ("git-2", False), ("git-3", False)):
         asked.clear()
         api.blocks[GIT] = RELEASED[GIT].model_copy(update={"token": SecretStr(edited)})
         found = (await parts_of_rollback())[GIT].token.get_secret_value()
-        assert (asked, found) == (expected, "git-2" if serves else "git-1")
+        expected = ["git-1", edited, "git-1"] if serves else ["git-1", edited] if first else []
+        assert (asked, found) == (expected, edited if serves else "git-1")
 
 
 async def test_credentials_in_a_block_of_their_own_are_those_of_the_release(api: Api) -> None:

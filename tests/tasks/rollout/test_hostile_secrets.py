@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
+from blocks import secret_text
 from blocks.errors import BadInput
 from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
@@ -24,8 +25,9 @@ from blocks.kubernetes.api.users import with_users_of
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.platform import ScriptPlatform
+from blocks.secret_text import hide
 from tasks.rollout import as_deployed
-from tasks.rollout.as_deployed import load_platform_to_roll_back
+from tasks.rollout.as_deployed import Answer, load_platform_to_roll_back
 from tasks.rollout.present_blocks import MOST_BYTES, present_block, present_kubeconfig
 
 GITOPS, GIT, ENGINE, CLUSTER, SCRIPT, BY_NAME = (
@@ -109,9 +111,10 @@ class Api:
         """Read the credentials that a block names."""
         return self.credentials
 
-    async def answers(self, block: Any) -> str:
+    async def answers(self, block: Any) -> Answer:
         """Refuse what the release had, and all else, too, unless it serves."""
-        return "" if self.serves and all(whole_settings(block) != whole_settings(one) for one in RELEASED.values()) else "refused"
+        is_other = all(whole_settings(block) != whole_settings(one) for one in RELEASED.values())
+        return Answer() if self.serves and is_other else Answer("refused", is_refused=True)
 
     def look(self, *_: Any, **__: Any) -> None:
         """Never be asked for the platform as it is now."""
@@ -190,6 +193,34 @@ async def test_any_text_in_a_secret_leaves_the_rollback_where_the_release_went(a
     await expect_as_released(api, name, edit(SecretStr(text)), seconds=5)
 
 
+WORDS = " ".join(f"{number:016x}" for number in range(3_500))
+
+
+@pytest.mark.parametrize("text", [WORDS, WORDS.replace(" ", ""), WORDS.replace(" ", "\n")], ids=["words", "one word", "lines"])
+@pytest.mark.parametrize("field", SECRETS)
+async def test_no_edited_block_makes_a_line_take_long(api: Api, field: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each secret that is looked for costs time for every text; it is edited anew for each look, and those of the release count then."""
+    api.serves = True
+    monkeypatch.setattr(secret_text, "_known", set())
+    monkeypatch.setattr(secret_text, "_known_of", {})
+    name, edit = SECRETS[field]
+    for number in range(5):
+        changed = text.replace("0000", f"{number:04x}")
+        api.credentials = CONFIG % ("evil", "", f"{{name: u, user: {{token: {json.dumps(changed)}}}}}")
+        content = api.credentials if "cluster" in field else changed
+        await expect_as_released(api, name, edit(SecretStr(content)), seconds=5)
+    assert len(secret_text._known) < 2 * secret_text.MOST_OF_ONE
+    best = min(timed(f"the rollback of production goes on, run {number}") for number in range(5))
+    assert best < 0.01
+
+
+def timed(text: str) -> float:
+    """Measure how long a line takes."""
+    began = time.process_time()
+    hide(text)
+    return time.process_time() - began
+
+
 @pytest.mark.parametrize("error", [TypeError, RecursionError, MemoryError, KeyError, AssertionError, UnicodeError])
 async def test_no_error_of_a_block_as_it_is_now_makes_it_count(api: Api, error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither if it is loaded nor if its secrets are taken."""
@@ -206,8 +237,8 @@ async def test_no_error_of_a_block_as_it_is_now_makes_it_count(api: Api, error: 
 async def test_secrets_that_serve_are_not_renewed_nor_even_looked_at(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     """Only what the API server refused is replaced."""
 
-    async def answers(_: Any) -> str:
-        return ""
+    async def answers(_: Any) -> Answer:
+        return Answer()
 
     monkeypatch.setattr(as_deployed, "_answers", answers)
     monkeypatch.setattr(as_deployed, "_renewed", lambda *_: pytest.fail("they were looked at"))

@@ -9,12 +9,12 @@ import pytest
 from prefect.blocks.core import Block
 from pydantic import SecretStr
 
-from blocks.errors import BadInput
+from blocks.errors import BadInput, refusing
 from blocks.key_folder.places import Kept, keep_place, whole_settings
 from blocks.kubernetes.platform import KubernetesPlatform
 from tasks.approval import protection
 from tasks.rollout import as_deployed
-from tasks.rollout.as_deployed import load_platform_to_roll_back
+from tasks.rollout.as_deployed import Answer, load_platform_to_roll_back
 
 NAME = "kubernetes/shop"
 
@@ -79,8 +79,8 @@ async def test_an_edit_changes_nothing_for_the_rollback(field: str, monkeypatch:
     async def load(_: str) -> Block:
         return edited
 
-    async def answer(_: Any) -> str:
-        return "" if answers else "refused"
+    async def answer(_: Any) -> Answer:
+        return Answer() if answers else Answer("refused", is_refused=True)
 
     async def credentials(_: str) -> str:
         return kubeconfig("https://evil").get_secret_value()
@@ -103,11 +103,11 @@ async def test_a_cluster_is_asked_whether_the_token_of_the_release_still_serves(
     async def current(block: KubernetesPlatform) -> dict[str, str]:
         asked.append(block.config.get_secret_value())
         if block.config == kubeconfig("https://one"):
-            raise BadInput("the API server does not accept the credentials", field="config", fix="Renew them")
+            raise refusing(BadInput("the API server does not accept the credentials", field="config", fix="Renew them"))
         return {"trouble": "its state was changed from outside"}  # which its token is not to blame for
 
     monkeypatch.setattr(as_deployed, "present_block", load)
     monkeypatch.setattr(KubernetesPlatform, "current", current)
     found: Any = await load_platform_to_roll_back(NAME, field="production.platform")
     assert found.config == kubeconfig("https://one", "new")
-    assert asked == [kubeconfig("https://one", token).get_secret_value() for token in ("t", "new")]
+    assert asked == [kubeconfig("https://one", token).get_secret_value() for token in ("t", "new", "t")]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from blocks.errors import Refused, RolloutFailed, Superseded, WorldMoved
+from blocks.late import Late
 from blocks.platform import Lease
 from tasks.rollout.rollout import (
     abort_canary,
@@ -18,6 +19,7 @@ from tasks.rollout.rollout import (
     release_lease,
     shift_traffic,
 )
+from tasks.rules.verification.log_lines import NewErrors, judge_logs
 from tasks.verification.logs import search_logs
 from tests.local_environments import MakeLocal
 from tests.tasks.fake_platform import OURS, FakePlatform
@@ -121,6 +123,22 @@ async def test_the_logs_are_searched_for_error_lines_that_only_the_new_version_h
     """All lines since a moment; what is found comes as plain values."""
     found = await search_logs.fn(FakePlatform(), since=5.0, version="1.1", previous="1.0", pattern="line [01]")
     assert found == {"found": {"kinds": [("line #", 2, "line 0")], "lines": 3, "fault": "", "known": [], "in_part": ""}, "missing": ""}
+
+
+@pytest.mark.parametrize("incomplete", ["warn", "fail"])
+@pytest.mark.parametrize("late", ["1.1", "1.0"])
+async def test_a_version_that_logs_more_than_can_be_read_in_time_does_not_pass(late: str, incomplete: str) -> None:
+    """It decides how much it logs, so that its errors would stay unread; of the baseline that is a log which is known in part."""
+
+    class Loud(FakePlatform):
+        async def logs(self, since: float, take: Any) -> dict[str, str]:
+            await super().logs(since, take)
+            return {late: Late(f"the lines of {late} take longer than 60 s to read")}
+
+    found = await search_logs.fn(Loud(), since=5.0, version="1.1", previous="1.0", pattern="ERROR")
+    outcome, reason = judge_logs(NewErrors(**found["found"]), missing=found["missing"], allowed=0, incomplete=incomplete)
+    assert outcome == ("error" if late == "1.1" else "passed")
+    assert ("take longer than 60 s to read" in reason) is (late == "1.1")
 
 
 async def test_a_version_that_came_back_with_its_previous_configuration_is_found_by_its_name() -> None:

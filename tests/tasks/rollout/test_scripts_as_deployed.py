@@ -77,7 +77,7 @@ def test_only_the_variables_that_the_block_of_the_release_names_are_renewed(make
     names = dict.fromkeys(["TOKEN", "API_URL", "PATH", "LD_PRELOAD", "https_proxy", "GONE"], "old")
     now = make(**{**dict.fromkeys(names, "new"), "MORE": "new"}).model_copy(update={"rotates": ["TOKEN", "API_URL", "MORE"]})
     del now.environment["GONE"]
-    found = as_deployed._with_secrets_of(make(**names), now)
+    found = as_deployed._with_secrets_of(make(**names), now, name=NAME)
     assert isinstance(found, ScriptPlatform)
     assert {name: one.get_secret_value() for name, one in found.environment.items()} == {**names, "TOKEN": "new"}
     assert found.rotates == ["TOKEN", "GONE"]
@@ -107,6 +107,20 @@ async def test_rotated_secrets_that_status_needs_count(make: Make, monkeypatch: 
     (tmp_path / "token").write_text("newest")
     platform = await as_deployed.load_platform_to_roll_back(NAME, field="production.platform")  # type: ignore[assignment]
     assert platform.environment["TOKEN"].get_secret_value() == "newest"
+
+
+@pytest.mark.parametrize(
+    "fault", ["exit 75", "sleep 9", "[ -e passed ] || { touch passed; exit 7; }"], ids=["asks again", "hangs", "passes"]
+)
+async def test_a_status_that_does_not_answer_for_a_moment_lets_no_other_secrets_count(
+    fault: str, make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whoever edited the block has a variable with which it answers."""
+    was = make(TOKEN="new-token").model_copy(update={"reading_timeout_seconds": 0.5})
+    await to_roll_back(was, make(TOKEN="evil"), monkeypatch)
+    (tmp_path / "shop.sh").write_text(SCRIPT.replace("status)", f'status) [ "$TOKEN" = evil ] || {{ {fault}; }};'))
+    platform = await as_deployed.load_platform_to_roll_back(NAME, field="production.platform")
+    assert platform.environment["TOKEN"].get_secret_value() == "new-token"  # type: ignore[attr-defined]
 
 
 async def test_a_rollback_script_that_fails_is_run_once_more_with_rotated_secrets(

@@ -1,0 +1,1 @@
+"""How well the expected end of a release is estimated."""

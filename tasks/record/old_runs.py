@@ -1,0 +1,134 @@
+"""Old runs of Prefect and their artifacts: of our own deployments alone, as another team's runs may be on the same server."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.filters import (
+    ArtifactCollectionFilter,
+    ArtifactCollectionFilterLatestId,
+    ArtifactFilter,
+    ArtifactFilterFlowRunId,
+    FlowRunFilter,
+    FlowRunFilterParentFlowRunId,
+)
+from prefect.client.schemas.objects import Artifact, ArtifactCollection, FlowRun
+from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
+from prefect.exceptions import ObjectNotFound
+
+from blocks.server import deployed
+from tasks.lifecycle.kept_runs import RUN, open_runs
+from tasks.lifecycle.lock import OPEN, tagged
+from tasks.rules.lifecycle.retention import Item, Retention
+
+PAGE = 100
+ENDED = ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
+EVER = datetime.min.replace(tzinfo=UTC)
+
+
+async def oldest_open(client: PrefectClient) -> datetime | None:
+    """Say when the oldest open run was made; the beginning of time if one of them cannot be dated, so that nothing is removed then."""
+    made = [run.created for run in await tagged(client, OPEN)]
+    for name in await open_runs():
+        try:
+            made.append((await client.read_flow_run(UUID(name))).created if RUN.fullmatch(name) else None)
+        except (ObjectNotFound, ValueError):
+            made.append(None)
+    return min((at or EVER for at in made), default=None)
+
+
+async def old_runs(client: PrefectClient, rules: Retention, *, now: datetime) -> list[Item]:
+    """List the ended runs of our deployments that may be removed, with their phases and artifacts: what is below a run comes before it.
+
+    Args:
+        client: Of the server.
+        rules: How long things are kept.
+        now: Now.
+    """
+    days = [one for one in (rules.runs_days, rules.artifacts_days) if one is not None]
+    if not days:
+        return []
+    items = list[Item]()
+    async for runs in _ended(client, before=now - timedelta(days=min(days))):
+        for run in runs:
+            items += await _of_family(client, [*await _below(client, [run.id]), run], rules)
+    return items
+
+
+async def remove_run(client: PrefectClient, run: str) -> None:
+    """Remove a run; that there is none is fine."""
+    with suppress(ObjectNotFound):
+        await client.delete_flow_run(UUID(run))
+
+
+async def remove_artifact(client: PrefectClient, artifact: str) -> None:
+    """Remove an artifact; that there is none is fine."""
+    with suppress(ObjectNotFound):
+        await client.delete_artifact(UUID(artifact))
+
+
+async def _ended(client: PrefectClient, *, before: datetime) -> AsyncIterator[list[FlowRun]]:
+    """Read the runs of our deployments that ended before a moment, the oldest first; whoever removes some of them does so afterwards."""
+    ours = [UUID(one) for one in await asyncio.to_thread(deployed.known)]
+    chosen: Any = {"state": {"type": {"any_": ENDED}}, "end_time": {"before_": before}, "deployment_id": {"any_": ours}}
+    offset = 0
+    while ours:
+        found = await client.read_flow_runs(
+            flow_run_filter=FlowRunFilter(**chosen), sort=FlowRunSort.START_TIME_ASC, limit=PAGE, offset=offset
+        )
+        if found:
+            yield found
+        if len(found) < PAGE:
+            return
+        offset += PAGE
+
+
+async def _below(client: PrefectClient, parents: Iterable[UUID]) -> list[FlowRun]:
+    """List the phases of runs, and theirs, the lowest first."""
+    above, found = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=list(parents))), list[FlowRun]()
+    while len(found) % PAGE == 0:
+        page = await client.read_flow_runs(flow_run_filter=above, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=len(found))
+        if not page:
+            break
+        found += page
+    return [*await _below(client, [one.id for one in found]), *found] if found else []
+
+
+async def _of_family(client: PrefectClient, family: list[FlowRun], rules: Retention) -> list[Item]:
+    """List a run with what is below it: artifacts first, so that a run that is removed leaves none behind that nothing names any more."""
+    at, is_open = family[-1].end_time, any(OPEN in one.tags or one.end_time is None for one in family)
+    artifacts = await _artifacts(client, family)
+    newest = {one.latest_id: one.key for one in await _newest(client, [one.id for one in artifacts])}
+    found = [
+        Item("artifact", str(one.id), at, one.key or str(one.type), is_open, "it is the newest of its name" if one.id in newest else "")
+        for one in artifacts
+    ]
+    if rules.runs_days is None:
+        return found
+    needed = f"its artifact {min(newest.values())} is the newest of its name" if newest else ""
+    return found + [Item("run", str(one.id), at, one.name, is_open, needed) for one in family]
+
+
+async def _artifacts(client: PrefectClient, family: list[FlowRun]) -> list[Artifact]:
+    of, found = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[one.id for one in family])), list[Artifact]()
+    while len(found) % PAGE == 0:
+        page = await client.read_artifacts(artifact_filter=of, sort=ArtifactSort.ID_DESC, limit=PAGE, offset=len(found))
+        if not page:
+            break
+        found += page
+    return found
+
+
+async def _newest(client: PrefectClient, artifacts: list[UUID]) -> list[ArtifactCollection]:
+    """List those of some artifacts that are the newest of their name."""
+    found = list[ArtifactCollection]()
+    for begin in range(0, len(artifacts), PAGE):
+        of = ArtifactCollectionFilter(latest_id=ArtifactCollectionFilterLatestId(any_=artifacts[begin : begin + PAGE]))
+        found += await client.read_latest_artifacts(artifact_filter=of, limit=PAGE)
+    return found

@@ -1,0 +1,92 @@
+"""The expected end as it is shown: in the artifact of a release under way, by what is kept beside the key."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.key_folder.key_file import create_key, key_path
+from flows.commands import status
+from tasks.record import expected
+from tasks.record.kept_times import keep_times
+from tasks.rules.record.entries import Entry
+from tests.rules.rollout.test_history import AT, BEGUN, ENDED, PLAN, WAVE, record
+
+HOSTILE = "<img src=x> [here](https://evil.example)"
+
+
+@pytest.fixture(autouse=True)
+async def _past(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+    await keep_times(PLAN, run="run-1", entries=record(*BEGUN, *WAVE, *ENDED))
+
+
+async def test_progress_and_estimate_are_one_artifact_of_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a row for each phase that is ahead."""
+    made: list[tuple[str, str]] = []
+
+    async def read(_run: str) -> list[Entry]:
+        return record(*BEGUN)
+
+    async def publish(markdown: str, *, key: str, **_: Any) -> None:
+        made.append((key, markdown))
+
+    monkeypatch.setattr(expected, "read_entries", read)
+    monkeypatch.setattr(expected, "publish_markdown", publish)
+    await expected.publish_progress("run-2", plan=PLAN)
+    ((key, text),) = made
+    assert key == "progress-shop"
+    assert "| Phase ahead | Median | Longest |" in text
+    assert "| wave 1 | 1 min 59 s | 1 min 59 s |" in text
+    assert "As of 20" in text
+
+
+def test_no_word_of_others_acts_on_the_page() -> None:
+    """The service's name is a pattern of the plan, and the names of steps are words of the plan."""
+    found = expected.expected_end(record(*BEGUN), [], at=AT)
+    assert found
+    text = expected.page_of(found, service=HOSTILE, progress=HOSTILE)
+    assert not re.search(r"<img|https://|\]\(", text)
+    assert "No past yet" in text
+
+
+@pytest.mark.parametrize("how", ["refused", "silent"])
+async def test_a_server_that_does_not_take_it_holds_no_release_up(
+    how: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is only shown; that it is not is in the log."""
+
+    async def publish(_markdown: str, **_: Any) -> None:
+        if how == "refused":
+            raise OSError("away")
+        await asyncio.Event().wait()
+
+    async def read(_run: str) -> list[Entry]:
+        return record(*BEGUN)
+
+    monkeypatch.setattr(expected, "PUBLISH_SECONDS", 0.01 if how == "silent" else 5)
+    monkeypatch.setattr(expected, "read_entries", read)
+    monkeypatch.setattr(expected, "publish_markdown", publish)
+    await expected.publish_progress("run-2", plan=PLAN)
+    assert "could not be published" in caplog.text
+
+
+async def test_the_form_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And whatever is wrong with what is kept keeps no question from people."""
+    assert (await expected.in_words(record(*BEGUN), plan=PLAN, waits=True)).startswith("once it goes on, 1 min 59 s of work are left")
+    monkeypatch.setattr(expected, "times_of", lambda _plan: [None])
+    assert await expected.in_words(record(*BEGUN), plan=PLAN) == ""
+
+
+def test_the_status_has_it_for_people_and_programs() -> None:
+    """Of a record whose review does not name a service there is none."""
+    found = status._expected([one.model_copy(update={"evidence": {**one.evidence, "service": "shop"}}) for one in record(*BEGUN)])
+    assert found
+    assert (found["found"], found["counted"], found["middle"]) == (1, 1, 119)
+    assert "by 1 earlier release" in found["words"]
+    assert status._expected(record(*BEGUN)) is None
