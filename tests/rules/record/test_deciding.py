@@ -19,7 +19,20 @@ SHOW = (  # what these read is told to people, and decides nothing
     "tasks/rules/metrics/", "tasks/rules/notify/facts.py", "tasks/rules/record/series.py", "tasks/rules/record/view.py",
     "tasks/rules/rollout/why.py",
 )  # fmt: skip
-NUMBERS = {"answer", "begins", "in_part", "may_run_again", "moves", "named", "question", "runs", "started_at", "stays", "step_percent"}
+NUMBERS = {
+    "answer",
+    "begins",
+    "in_part",
+    "may_run_again",
+    "moves",
+    "named",
+    "question",
+    "runs",
+    "started_at",
+    "stays",
+    "step_percent",
+    "under",
+}
 """Numbers, truths, and what is only looked at for being there: no mask changes that."""
 PARTS = {
     "items": "lines of the checklist, of which the outcome decides",
