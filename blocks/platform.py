@@ -40,15 +40,15 @@ class Position(TypedDict):
 
     Fields:
         baseline: Version that serves, or None if nothing was ever deployed.
-        canary: Version being rolled out, or None.
-        percent: Share of new requests that the canary gets, 0 to 100.
-        ready: Whether each of these versions is, by version. False for a canary that replaces the baseline in place, until its first share.
-        previous: Version that served before `baseline`, or None; never one that a rollback took away.
-        owner: Who holds the lease, or None.
-        generation: The newest generation given out.
+        canary, percent: Version being rolled out, or None, and its share of new requests, 0 to 100.
+        ready: By version, whether it answers its readiness check; not before its first share if it replaces the baseline in place.
+        previous: Version that served before `baseline`, or None if that is not known; never one that a rollback took away.
+        owner, generation: Who holds the lease, or None, and the newest generation given out.
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
         instead: Only if something else seems to run than what was deployed last: its name. Others replaced it, or it says another name.
         under_way: Only if the canary takes the baseline's place itself, or its promotion was begun: `promote` finishes it at any share.
+        configuration: Only where it is released, too: its hash in a version that is named without one. No version gets another name under
+            a lease, from the first `prepare` (or the takeover) on. `changed` says what changed since the baseline started.
     """
 
     baseline: str | None
@@ -61,6 +61,8 @@ class Position(TypedDict):
     trouble: NotRequired[str]
     instead: NotRequired[str]
     under_way: NotRequired[Literal["in place", "promotion"]]
+    configuration: NotRequired[str]
+    changed: NotRequired[list[str]]
 
 
 class Counts(TypedDict):

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from blocks.kubernetes.objects.annotations import GENERATION, NO_STATE, State, acquired, is_genuine, state_of
+from blocks.kubernetes.objects.annotations import GENERATION, NO_STATE, PRESENT, State, acquired, is_genuine, state_of
 from blocks.kubernetes.workload import Target, annotate, change, is_ours, orphan_of, revisions, until_unchanged, write
 from blocks.platform import Lease
 
@@ -18,7 +18,8 @@ async def acquire_lease(target: Target, owner: str, *, takeover: bool) -> Lease:
 
     async def once() -> Lease:
         workload = await target.read()
-        state = acquired(await _to_acquire(target, workload, takeover=takeover), owner, takeover=takeover, workload=target.title)
+        found = await _to_acquire(target, workload, takeover=takeover)
+        state = _naming(target, acquired(found, owner, takeover=takeover, workload=target.title), before=found)
         if takeover and target.key:  # above every earlier generation, also if others took that away
             state = replace(state, generation=max(state.generation, time.time_ns() // 1_000_000))
         await write(target, workload, state)
@@ -47,6 +48,15 @@ async def _to_acquire(target: Target, workload: Json, *, takeover: bool) -> Stat
     return state
 
 
+def _naming(target: Target, state: State, *, before: State) -> State:
+    """Keep the names of versions: a rollback goes by those that it found, a new release by the configuration as it is."""
+    if state.canary or (before.owner == state.owner and state.config):
+        return state
+    if not state.rollback:
+        return replace(state, **PRESENT)
+    return state if state.config else replace(state, config=target.config, config_parts=target.config_parts)
+
+
 async def believed_state(target: Target, workload: Json) -> State:
     """Read the state of a workload; one that others changed is made of what runs."""
     return state_of(workload) if is_genuine(workload, target.key) else await observed_state(target, workload)
@@ -64,7 +74,7 @@ async def observed_state(target: Target, workload: Json) -> State:
     beside = await orphan_of(target) if target.kind == "Deployment" else None
     if beside is None:
         return state
-    canary = target.version(beside)
+    canary, state = target.version(beside), replace(state, config=target.config, config_parts=target.config_parts)
     if canary == runs and before:  # the workload itself was updated to it already
         return replace(state, canary=canary, baseline=before, baseline_revision=revision, percent=100, phase="promoting", previous="")
     return replace(state, canary=canary, baseline=runs, percent=100)
@@ -84,6 +94,6 @@ async def release_lease(target: Target, lease: Lease) -> None:
         state = state_of(workload)
         mine = (state.owner, state.generation) == (lease["owner"], lease["generation"])
         if mine and is_genuine(workload, target.key):
-            await write(target, workload, replace(state, owner="", rollback=""))
+            await write(target, workload, replace(state, owner="", rollback="", **({} if state.canary else PRESENT)))
 
     await until_unchanged(once)

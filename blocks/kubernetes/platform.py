@@ -164,6 +164,7 @@ class KubernetesPlatform(Block):
             WorldMoved: Its image belongs to another field manager.
         """
         target = await self.target()
+        version = target.named(version)
         await snapshot.expect_releasable(target)
         await record_event(target, reason="ShipwayPrepare", note=f"Deploying {version} ({self.strategy})")
         if self.strategy == "rolling":

@@ -16,7 +16,7 @@ from blocks.kubernetes.objects.config import suffix_of
 from blocks.kubernetes.objects.selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, in_words, renamed
 from blocks.kubernetes.objects.taken_over import as_written, remember
 from blocks.kubernetes.objects.template import container_of, version_of, without_hash
-from blocks.platform import Lease
+from blocks.platform import CONFIGURATION, Lease
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -33,7 +33,9 @@ class Target:
     """Target: the block's fields about its workload, and the present configuration.
 
     Fields that are not the block's:
+        config, config_parts: The configuration by which versions are named, see `with_configuration`.
         config_fault: Why the present configuration cannot be read; then `config` is the one that the workload's pods started with.
+        config_changed: What changed since the pods started, if `config` is not the present one.
         key: What states are sealed with.
         canary_workload, canary_service: The canary's Deployment and Service, if others keep them beside the workload; empty if they are
             Shipway's, made and removed.
@@ -54,6 +56,7 @@ class Target:
     config: str = ""
     config_parts: str = ""
     config_fault: BadInput | None = field(default=None, compare=False)
+    config_changed: tuple[str, ...] = ()
     key: bytes = field(default=b"", repr=False)
     canary_workload: str = ""
     canary_service: str = ""
@@ -107,6 +110,11 @@ class Target:
     def version_in(self, template: Json) -> str:
         """Return which version a pod template or a pod runs, with the configuration hash if it is not the present one."""
         return version_of(template, name=self.container, pattern=self.image) + suffix_of(template, self.config)
+
+    def named(self, version: str) -> str:
+        """Return how a version is named here: without the hash of the present configuration."""
+        source, _, config = version.partition(CONFIGURATION)
+        return source if config == self.config or not self.config else version
 
     def port(self, template: Json) -> int:
         """Return the port that the version's container serves on, or 0 if the template does not name one."""

@@ -184,7 +184,8 @@ async def remove_canary_of_release(phase: Phase, platform: Platform, environment
     if await phase.read("rollback", environment=environment, name="choice") is not None:
         return
     position = await with_previous(phase, platform, await retried(read_position)(platform), environment=environment)
-    choice, canary = choice_for(phase, position, to=to, bad=bad), position["canary"]
+    choice = await choice_for(phase, platform, position, environment=environment, to=to, bad=bad)
+    canary = position["canary"]
     if choice.kind != "redeploy" or choice.version is None or canary is None or position.get("under_way") == PROMOTION:
         return
     if called({**position, "baseline": None}, choice.version) != canary or await _is_under_way(phase, platform, position, environment):

@@ -21,8 +21,9 @@ from tasks.lifecycle.kept_runs import RUN, has_open_head, write
 from tasks.record.journal import say
 from tasks.record.kept_index import name_of
 from tasks.rules.rollout.deployed import places_of
-from tasks.rules.rollout.left import Left, names_of
+from tasks.rules.rollout.left import Left
 from tasks.rules.rollout.migrations import Here
+from tasks.rules.rollout.version_name import names_of
 
 FOLDER = "left"
 WHAT = "which says what a rollback left"

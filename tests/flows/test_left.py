@@ -335,3 +335,43 @@ async def bring_back(world: World, monkeypatch: pytest.MonkeyPatch, *, bad: str,
         await revert.roll_back(world.phase, "production", reason=as_reason("x"), to=to, bad=bad, on_demand=True)
     effects = [call for call in world.platform.calls if not call.startswith("acquire_lease")]
     return [re.sub(r"( \d+){2}$" if effect.startswith("prepare") else r" \d+$", "", effect) for effect in effects]
+
+
+@pytest.mark.parametrize("runs", ["2.0", "2.0+config.a"])
+@pytest.mark.parametrize("bad", ["", "2.0"])
+async def test_a_version_whose_secret_was_rotated_is_left_by_its_plain_name(world: World, runs: str, bad: str) -> None:
+    """It is kept by both names, so that no later rollback returns to it."""
+    stand(world, runs, previous="V0")
+    decided = await world.decide(bad=bad)
+    with rolling_back():
+        chosen = await revert._choose(
+            world.phase, world.platform, environment="production", reason=as_reason("x"), bad=decided, to="previous", restored=[],
+            is_first=False, on_demand=True,
+        )  # fmt: skip
+    assert (chosen.kind, chosen.version) == ("redeploy", "V0")
+    for name in {runs, "2.0"}:
+        assert await find_left("shop", here=HERE, version=name) is not None, name
+
+
+@pytest.mark.parametrize("hours", [0, 200])
+async def test_an_earlier_configuration_that_a_rollback_brought_is_not_what_that_one_left(
+    world: World, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alarm names 2.0, which was released with another configuration; who asks to leave that finds it left."""
+    stand(world, "2.0+config.a", previous="V0")
+    await keep_left("shop", here=HERE, version="2.0", serves="2.0+config.a", run="r0", brought=("2.0+config.a",))
+    for module in (bad_version, left):
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + timedelta(hours=hours))
+    with pytest.raises(Refused, match=r"nothing to roll back from 2.0 was found; what runs is production 2.0\+config.a"):
+        await world.decide(bad="2.0")
+    assert await world.decide(bad="2.0+config.a") == "2.0+config.a"
+
+
+async def test_a_release_of_the_configuration_alone_goes_back_to_what_its_review_found(world: World) -> None:
+    """The name that was reviewed is good, although the version under release has the same one without the hash."""
+    await journal.append_entry(RUN, "Reviewed", kind="review", evidence={"current": {"production": "2.0+config.a"}})
+    stand(world, "2.0+config.a", previous="V0", owner=RUN)
+    choose = {"phase": world.phase, "platform": world.platform, "environment": "production", "reason": as_reason("x"), "bad": "2.0"}
+    with rolling_back():
+        chosen = await revert._choose(**choose, to="previous", restored=[], is_first=False, on_demand=False)  # type: ignore[arg-type]
+    assert (chosen.kind, chosen.version) == ("nothing", "2.0+config.a")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.errors import BadInput, RolloutFailed, WorldMoved
-from blocks.kubernetes.objects.annotations import is_canary, promoted
+from blocks.kubernetes.objects.annotations import CLEARED, aborted, is_canary, promoted
 from blocks.kubernetes.objects.selectors import matches
 from blocks.kubernetes.revision import expect_untouched, revision_of
 from blocks.kubernetes.rollout import await_rollout
@@ -23,16 +23,6 @@ from blocks.kubernetes.write import restore, set_state, template_for, try_versio
 from blocks.platform import Lease
 
 Json = dict[str, Any]
-CLEARED: Json = {
-    "baseline": "",
-    "baseline_revision": "",
-    "canary": "",
-    "config": "",
-    "config_parts": "",
-    "percent": 0,
-    "phase": "",
-    "rollback": "",
-}
 
 
 async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, *, timeout_seconds: float) -> None:
@@ -133,7 +123,7 @@ async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:
     if beside:
         await remove_canary(target, lease)
     if state.canary:
-        await set_state(target, lease, **{**CLEARED, "rollback": state.rollback})
+        await set_state(target, lease, **aborted(state))
     if trouble:
         raise WorldMoved(f"the canary of {target.title} was removed and {state.baseline or 'the workload'} runs as before, but {trouble}")
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from blocks.errors import BadInput, WorldMoved
-from blocks.kubernetes.objects.annotations import is_canary, promoted
+from blocks.kubernetes.objects.annotations import CLEARED, aborted, is_canary, promoted
 from blocks.kubernetes.revision import expect_untouched, expect_version
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.stateful import free_stuck, restore_partition, set_partition
-from blocks.kubernetes.strategies.beside import CLEARED, await_stable, remember
 from blocks.kubernetes.strategies.beside import abort as abort_beside
+from blocks.kubernetes.strategies.beside import await_stable, remember
 from blocks.kubernetes.workload import Target, expect_history, expect_movable, orphan_of, owned
 from blocks.kubernetes.write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Lease
@@ -82,7 +82,7 @@ async def abort(target: Target, lease: Lease) -> None:
     if state.percent or target.version(workload) != state.baseline:
         await _undo(target, lease, state.baseline_revision, state.baseline)
     await restore_partition(target, lease)
-    await set_state(target, lease, **{**CLEARED, "rollback": state.rollback})
+    await set_state(target, lease, **aborted(state))
 
 
 async def _undo(target: Target, lease: Lease, revision: str, version: str) -> None:

@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
+from tasks.rules.rollout.version_name import is_known_as, may_be
 from tasks.rules.rollout.waves import version_to_leave
 
-CONFIGURATION, PROMOTION = "+config.", "promotion"  # as in `blocks.platform`
+PROMOTION = "promotion"  # as in `blocks.platform`
 TWICE = timedelta(hours=1)  # within it a rollback that names no version is taken for the same one, asked for again
 SKEW = timedelta(minutes=1)  # of the clocks of two machines
 MOST_BROUGHT = 20
@@ -53,7 +54,7 @@ def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
     """
     if left is None or position["owner"] not in {left.run, None} or (left.is_released and position["owner"] is None):
         return False
-    return position["baseline"] == left.version and _is(position["canary"], left.serves)
+    return position["baseline"] == left.version and is_known_as(position["canary"], left.serves)
 
 
 def stays_after_all(position: Mapping[str, Any], left: Left) -> bool:
@@ -87,7 +88,9 @@ def serves_since(position: Mapping[str, Any], left: Left | None, *, at: datetime
     Of one that did not come to its end there, as it failed, the hour runs from its choice; one that is over there may be open for other
     environments. A time that is ahead was written before the clock was set back: how long ago that was is not known.
     """
-    if left is None or left.at is None or position["canary"] is not None or not _is(position["baseline"], left.serves):
+    if left is None or left.at is None or position["canary"] is not None:
+        return False
+    if not may_be(position["baseline"], left.serves) or position["baseline"] == left.version:
         return False
     return (left.is_open and left.over is None) or -SKEW <= at - (left.over or left.at) <= TWICE
 
@@ -96,7 +99,7 @@ def steps_down_again(position: Mapping[str, Any], choice: RollbackChoice, left: 
     """Say whether a choice leaves what a rollback brought for a still older version, and no release was promoted in between."""
     if choice.kind != "redeploy" or left is None or position["canary"] is not None:
         return False
-    return any(_is(position["baseline"], one) for one in left.brought)
+    return any(may_be(position["baseline"], one) for one in left.brought)
 
 
 def brought_by(choice: RollbackChoice, before: Left | None) -> tuple[str, ...]:
@@ -157,18 +160,3 @@ def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: st
     found = canary if choice.kind == "abort" else bad
     found = found if found in {baseline, canary} else version_meant(baseline=baseline, canary=canary, to=to)
     return found if found != choice.version else None
-
-
-def names_of(version: str, *, besides: str = "") -> list[str]:
-    """Give the names by which a version is asked for: with the hash of its configuration, and without.
-
-    Args:
-        version: The version.
-        besides: Another one, which is asked for without that hash if it differs in its configuration alone.
-    """
-    plain = version.partition(CONFIGURATION)[0]
-    return [version] if plain == besides.partition(CONFIGURATION)[0] else list(dict.fromkeys([version, plain]))
-
-
-def _is(name: str | None, version: str) -> bool:
-    return name is not None and version in names_of(name)

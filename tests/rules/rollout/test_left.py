@@ -17,13 +17,13 @@ from tasks.rules.rollout.left import (
     as_meant,
     brought_by,
     is_under_way,
-    names_of,
     serves_since,
     stays_after_all,
     steps_down_again,
     version_left,
 )
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback, version_meant
+from tasks.rules.rollout.version_name import names_of
 from tasks.rules.rollout.waves import version_to_leave
 
 NOW = datetime(2026, 11, 30, 3, 10, tzinfo=UTC)
