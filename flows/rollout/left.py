@@ -54,10 +54,10 @@ def since_in_words(positions: Mapping[str, Position], lefts: Mapping[str, Left])
 
 
 async def keep_what_is_left(
-    phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str, bad: str, to: str
+    phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str, bad: str, to: str, on_demand: bool
 ) -> None:
     """Keep which version a rollback leaves and which one serves then, before it acts: one that begins meanwhile is about the same."""
-    version = version_left(position, choice, bad=bad, to=to)
+    version = version_left(position, choice, bad=bad, to=to, of_release=not on_demand)
     if version is not None and choice.version is not None:
         here = await read_here(phase, platform, environment)
         brought = brought_by(choice, await find_left(phase.plan.service, here=here))

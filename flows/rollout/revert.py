@@ -253,7 +253,7 @@ async def _choose(
         if on_demand:
             await expect_known_there(phase, platform, position, choice, environment=environment)
         await expect_no_contract(phase, choice, environment=environment, restored=restored)
-        await keep_what_is_left(phase, platform, position, choice, environment=environment, bad=bad, to=to)
+        await keep_what_is_left(phase, platform, position, choice, environment=environment, bad=bad, to=to, on_demand=on_demand)
         chosen = await phase.append(
             f"Rollback of {environment}: {choice.kind} to {choice.version or 'nothing'}",
             kind="rollback",

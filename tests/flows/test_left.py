@@ -375,3 +375,17 @@ async def test_a_release_of_the_configuration_alone_goes_back_to_what_its_review
     with rolling_back():
         chosen = await revert._choose(**choose, to="previous", restored=[], is_first=False, on_demand=False)  # type: ignore[arg-type]
     assert (chosen.kind, chosen.version) == ("nothing", "2.0+config.a")
+
+
+async def test_a_release_that_died_before_its_first_effect_is_not_followed_by_a_step_down(world: World) -> None:
+    """It owned the place, so it was rolled back by doing nothing; who reads the alarm asks for a rollback, and is told that it is done."""
+    stand(world, "V0", previous="V-1", owner=RUN)
+    with rolling_back():
+        chosen = await revert._choose(
+            world.phase, world.platform, environment="production", reason=as_reason("x"), bad="V1", to="previous", restored=[],
+            is_first=False, on_demand=False,
+        )  # fmt: skip
+    assert (chosen.kind, chosen.version) == ("nothing", "V0")
+    stand(world, "V0", previous="V-1")
+    with pytest.raises(Refused, match=f"V0 serves since the rollback {RUN} of .* which left V1"):
+        await world.decide()

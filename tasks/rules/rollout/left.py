@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
-from tasks.rules.rollout.version_name import is_known_as, may_be
+from tasks.rules.rollout.version_name import is_known_as, may_be, named_there
 from tasks.rules.rollout.waves import version_to_leave
 
 PROMOTION = "promotion"  # as in `blocks.platform`
@@ -145,7 +145,7 @@ def all_as_meant(positions: Mapping[str, P], lefts: Mapping[str, Left], *, to: s
     return {name: meant[name] if is_under_way(one, lefts.get(name)) else one for name, one in positions.items()}
 
 
-def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: str, to: str) -> str | None:
+def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: str, to: str, of_release: bool = False) -> str | None:
     """Name the version that a choice leaves; None if it leaves none.
 
     Args:
@@ -153,10 +153,14 @@ def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: st
         choice: How it is rolled back.
         bad: The version to get rid of; "" for the newest there.
         to: The version to return to, or `previous`.
+        of_release: Whether a release is rolled back. Its version counts as left also where it did not come to run, as its process died
+            before that: who reads the alarm, and asks for a rollback, is about that version, too.
     """
-    if choice.version is None or choice.kind not in {"abort", "redeploy"}:
+    if choice.version is None or choice.kind not in {"abort", "redeploy", "nothing"}:
         return None
     baseline, canary = position["baseline"], position["canary"]
-    found = canary if choice.kind == "abort" else bad
+    if choice.kind == "nothing":
+        return bad if of_release and bad not in {"", choice.version} else None
+    found = canary if choice.kind == "abort" else named_there(bad, (canary, baseline), present=position.get("configuration", ""))
     found = found if found in {baseline, canary} else version_meant(baseline=baseline, canary=canary, to=to)
     return found if found != choice.version else None

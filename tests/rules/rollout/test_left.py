@@ -258,6 +258,10 @@ def test_a_choice_says_which_version_it_leaves() -> None:
     assert version_left(position("1.9", "2.0"), back, bad="1.9", to="1.8") == "1.9"
     assert version_left(position("1.9", "2.0"), back, bad="3.0", to="1.8") == "2.0"
     assert version_left(position("1.9"), RollbackChoice("nothing", "1.9", ""), bad="", to="previous") is None
+    assert version_left(position("1.9"), RollbackChoice("nothing", "1.9", ""), bad="2.0", to="previous") is None
+    assert version_left(position("1.9"), RollbackChoice("nothing", "1.9", ""), bad="2.0", to="previous", of_release=True) == "2.0"
+    drifted = position("2.0+config.a", "2.1")
+    assert version_left(drifted, back, bad="2.0", to="previous") == "2.0+config.a"
 
 
 @pytest.mark.parametrize("silent", [[], ["production/us"]])
@@ -268,3 +272,25 @@ def test_after_half_a_rollback_the_same_version_is_left_by_the_other_target(sile
     found = version_to_leave(runs, to="previous", silent=silent)
     heads = {version_meant(baseline=one["baseline"], canary=one["canary"], to="previous") for one in runs.values()}
     assert (found or heads) in ("2.0", {"2.0"})
+
+
+@given(
+    runs=st.permutations(["1.8", "1.9", "2.0", "2.1"]), canary=st.booleans(), bad=VERSIONS, minutes=st.integers(0, 60), ended=st.booleans()
+)
+def test_a_plain_rollback_within_the_hour_of_any_automatic_rollback_steps_down_nothing(
+    runs: list[str], bad: str, minutes: int, *, canary: bool, ended: bool
+) -> None:
+    """Whatever the release had done: its process may have died between its lease and its first effect."""
+    baseline, newer, previous, _ = runs
+    seen: dict[str, Any] = {"baseline": baseline, "canary": newer if canary else None, "previous": previous}
+    first = choose_rollback(**seen, bad=bad, to="previous")
+    if first.version is None:
+        return
+    gone = version_left(seen, first, bad=bad, to="previous", of_release=True)
+    assert gone is not None
+    left = Left(gone, first.version, "r1", NOW, NOW if ended else None, brought=brought_by(first, None))
+    stands = position(first.version, None, None if previous == first.version else previous, owner=None)
+    meant = as_meant(stands, left, to="previous", at=NOW + timedelta(minutes=minutes))
+    away = version_meant(baseline=meant["baseline"], canary=meant["canary"], to="previous")
+    second = choose_rollback(**{name: stands[name] for name in ("baseline", "canary", "previous")}, bad=away, to="previous")
+    assert (second.kind, second.version) == ("nothing", first.version)
