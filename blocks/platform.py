@@ -44,6 +44,7 @@ class Position(TypedDict):
         ready: By version, whether it answers its readiness check; not before its first share if it replaces the baseline in place.
         previous: Version that served before `baseline`, or None if that is not known; never one that a rollback took away.
         owner, generation: Who holds the lease, or None, and the newest generation given out.
+        replaced: Only if others put `baseline` in the place of this version, which Shipway left there; `previous` may be it, or is None.
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
         instead: Only if something else seems to run than what was deployed last: its name. Others replaced it, or it says another name.
         under_way: Only if the canary takes the baseline's place itself, or its promotion was begun: `promote` finishes it at any share.
@@ -58,6 +59,7 @@ class Position(TypedDict):
     previous: str | None
     owner: str | None
     generation: int
+    replaced: NotRequired[str]
     trouble: NotRequired[str]
     instead: NotRequired[str]
     under_way: NotRequired[Literal["in place", "promotion"]]
@@ -70,8 +72,7 @@ class Counts(TypedDict):
 
     Fields:
         started: Identifies the counter's life: another value means that the counts were reset to zero.
-        requests: All requests that were answered or failed.
-        errors: Of these, answers with status 500 and above, and requests without an answer.
+        requests, errors: All requests that were answered or failed; of these, answers with status 500 and above, and without an answer.
         buckets: Cumulative latency histogram: upper bound in seconds (as text, "+Inf" last) to requests at or below it.
     """
 
@@ -102,8 +103,7 @@ class Preview(TypedDict):
 
     Fields:
         changes: Each field that would change, by object: `Deployment shop: spec.replicas: 2 → 3`.
-        drift: Each field that differs from how the last release left it.
-        notes: What is not known, and why.
+        drift, notes: Each field that differs from how the last release left it; what is not known, and why.
     """
 
     changes: list[str]

@@ -11,7 +11,7 @@ from typing import Any
 from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.api.argo_rollouts import rollout_fault
 from blocks.kubernetes.api.errors import Missing
-from blocks.kubernetes.leases import believed_state
+from blocks.kubernetes.leases import believed_state, replaced
 from blocks.kubernetes.objects.annotations import NO_STATE, State, is_genuine, state_of
 from blocks.kubernetes.objects.config import changed_configuration, read_configuration, started_with
 from blocks.kubernetes.objects.diagnosis import available, ready_in_words
@@ -100,6 +100,8 @@ def position_of(target: Target, view: View) -> Position:
         position["trouble"] = view.trouble
     if canary and view.state.phase:
         position["under_way"] = "promotion"
+    if stood := replaced(target, view.workload, view.state):
+        position["replaced"] = stood
     if target.config:
         position["configuration"] = target.config
     if target.config_changed:

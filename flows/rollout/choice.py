@@ -31,4 +31,5 @@ async def choice_for(
         is_first=is_first,
         others={name for name in (before, left and left.serves) if name},
         configuration=position.get("configuration", ""),
+        replaced=position.get("replaced", ""),
     )

@@ -121,9 +121,10 @@ async def forget_what_was_left(phase: Phase, environment: str, position: Positio
 async def with_previous(phase: Phase, platform: Platform, position: Position, *, environment: str) -> Position:
     """Give a position with the version that ran before its baseline was promoted, if the platform does not know it.
 
-    After a rollback it knows none: a second one, as what that brought is bad as well, would need a record, which may not be there.
+    After a rollback it knows none: a second one, as what that brought is bad as well, would need a record, which may not be there. What
+    ran before a version that others put there again is not what ran before it was promoted.
     """
-    if position["previous"] is not None or position["baseline"] is None:
+    if position["previous"] is not None or position["baseline"] is None or "replaced" in position:
         return position
     here = await read_here(phase, platform, environment)
     before = await find_before(phase.plan.service, here=here, version=position["baseline"])

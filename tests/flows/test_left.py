@@ -17,7 +17,7 @@ from flows.rollout import bad_version, known, left, redeploy, revert
 from flows.rollout.bad_version import expect_known
 from tasks.record import journal
 from tasks.record.before import keep_before
-from tasks.record.left import files_of_left, find_left, keep_left
+from tasks.record.left import files_of_left, find_left, forget_left, keep_left
 from tasks.record.without_key import rolling_back
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
@@ -388,4 +388,14 @@ async def test_a_release_that_died_before_its_first_effect_is_not_followed_by_a_
     assert (chosen.kind, chosen.version) == ("nothing", "V0")
     stand(world, "V0", previous="V-1")
     with pytest.raises(Refused, match=f"V0 serves since the rollback {RUN} of .* which left V1"):
+        await world.decide()
+
+
+async def test_what_ran_before_a_version_that_others_put_there_again_is_asked(world: World) -> None:
+    """They went back from 2.0 to V0 by hand: what was kept of V0's promotion was before that, and 2.0 is what they left."""
+    await keep_before("shop", here=HERE, version="V0", before="V-1")
+    stand(world, "V0")
+    world.platform.position.update(replaced="2.0")
+    await forget_left("shop", here=HERE, versions=["BAD"])
+    with pytest.raises(Refused, match=r"others put V0 in the place of 2\.0, so no earlier version is known here; name one"):
         await world.decide()

@@ -40,6 +40,8 @@ class State:
         config_parts: The digests of its parts.
         phase: "promoting" while the workload itself is updated to the canary's version.
         previous: The version that served before the last promotion; never one that a rollback took away.
+        stood: The version that served when Shipway promoted it, or found it there, with the hash of its configuration if one is noted: if
+            another one serves, others put that there, and `previous` ran before the one that stood there.
         rolled_back: The version that a rollback took away; empty again once a release is promoted.
         gitops: What undoes the change that a GitOps engine deploys from Git, in the words of who wrote it.
     """
@@ -55,6 +57,7 @@ class State:
     config_parts: str = ""
     phase: str = ""
     previous: str = ""
+    stood: str = ""
     rolled_back: str = ""
     gitops: str = ""
 

@@ -91,7 +91,7 @@ async def promote(target: Target, traffic: Traffic, lease: Lease) -> None:
     await await_stable(target, workload, version, lease)
     await prescale(target, lease, percent=ALL)
     await _remove_canary(target, traffic, lease)
-    await set_state(target, lease, **CLEARED, **promoted(state))
+    await set_state(target, lease, **CLEARED, **promoted(state), stood=target.started(workload))
 
 
 async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:

@@ -71,7 +71,7 @@ async def promote(target: Target, lease: Lease) -> None:
         raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
     await await_stable(target, workload, state.canary, lease)
     await restore_partition(target, lease)
-    await set_state(target, lease, **CLEARED, **promoted(state))
+    await set_state(target, lease, **CLEARED, **promoted(state), stood=target.started(workload))
 
 
 async def abort(target: Target, lease: Lease) -> None:

@@ -36,6 +36,7 @@ def choose_rollback(
     is_first: bool = False,
     others: Collection[str] = (),
     configuration: str = "",
+    replaced: str = "",
 ) -> RollbackChoice:
     """Choose the quickest way to a version that is not the bad one.
 
@@ -49,6 +50,7 @@ def choose_rollback(
         is_first: Whether a release is rolled back that found nothing running here: then there is nothing to return to.
         others: Versions that are not meant by the name of the bad one, as a release of the configuration alone replaced them.
         configuration: What a name without the hash of a configuration means here; "" if that is not known.
+        replaced: The version in whose place others put the baseline, or "".
 
     Returns:
         The way; `impossible` where no version to return to is known, with what a person can do.
@@ -69,7 +71,8 @@ def choose_rollback(
     if wanted is not None and wanted == away:
         return RollbackChoice("impossible", None, f"{wanted} is the version to get rid of; name another one with the field `version`")
     if target is None or target == away:
-        missing = "no earlier version is known here"
+        by_others = replaced and f"others put {baseline} in the place of {replaced}, so "
+        missing = f"{by_others}no earlier version is known here"
         return RollbackChoice("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")
     if target == baseline and canary is None:
         return RollbackChoice("nothing", baseline, f"{baseline} serves already")
