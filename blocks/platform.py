@@ -5,7 +5,6 @@ A platform is a Prefect block with these methods. Primitives go in and out, ever
 `acquire_lease` gave it. An effect under an older generation is refused with `Superseded`, so that of two copies of one
 run only the newer can act; one under a lease that was never given out, or was released, with `Refused`. What is refused
 moves nothing. An instance holds no state: an effect that ended in the middle is begun anew by another one and finished.
-
 A third party adds a platform by writing a block with these methods. Every promise here is a test of the contract suite (docs/platforms.md).
 """
 
@@ -48,8 +47,7 @@ class Position(TypedDict):
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
         instead: Only if something else seems to run than what was deployed last: its name. Others replaced it, or it says another name.
         under_way: Only if the canary takes the baseline's place itself, or its promotion was begun: `promote` finishes it at any share.
-        configuration: Only where it is released, too: its hash in a version that is named without one. No version gets another name under
-            a lease, from the first `prepare` (or the takeover) on. `changed` says what changed since the baseline started.
+        configuration, changed: Where it is released, too: its hash in a plain name, and what changed. Names stay under a lease.
     """
 
     baseline: str | None
