@@ -69,9 +69,9 @@ async def note_rollback_over(phase: Phase, platform: Platform, environment: str)
     await note_over(phase.plan.service, here=await read_here(phase, platform, environment), run=phase.owner)
 
 
-async def note_release_begins(phase: Phase, platform: Platform, environment: str) -> None:
-    """Keep that a release prepares a version, before it does: a canary is that one then, not what a rollback left half-way."""
-    await note_release(phase.plan.service, here=await read_here(phase, platform, environment))
+async def note_release_begins(phase: Phase, platform: Platform, environment: str, *, version: str) -> None:
+    """Keep that a release prepares a version, before it does: a canary of it is the release's then, not what a rollback left half-way."""
+    await note_release(phase.plan.service, here=await read_here(phase, platform, environment), version=version)
 
 
 @asynccontextmanager

@@ -56,6 +56,40 @@ def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
     return position["baseline"] == left.version and _is(position["canary"], left.serves)
 
 
+def is_half_done(position: Mapping[str, Any], left: Left | None, *, version: str, is_left: bool, in_place: bool) -> bool:
+    """Say whether a rollback gave requests to an earlier version and did not end: what a release does next would give them back.
+
+    Args:
+        position: What an environment runs.
+        left: What the last rollback left there; None if that is not known.
+        version: The version under release, whose own canary is not a rollback's.
+        is_left: Whether any rollback left the version that is the baseline still.
+        in_place: Whether a version replaces the baseline in its place.
+    """
+    if not _has_requests(position, in_place=in_place):
+        return False
+    baseline, canary = position["baseline"], position["canary"]
+    brings = left is not None and not left.is_released and _is_alike(canary, left.serves, besides=left.version)
+    if left is not None and brings and _is_alike(baseline, left.version, besides=left.serves):
+        return True
+    return is_left and not _is_alike(canary, version)
+
+
+def _has_requests(position: Mapping[str, Any], *, in_place: bool) -> bool:
+    """Say whether a canary has requests, or may have: what replaces the baseline in its place may have ended half-way."""
+    if position["canary"] is None:
+        return False
+    if position["percent"] > 0 or position.get("under_way") == PROMOTION or position.get("trouble"):
+        return True
+    return in_place and not position["ready"].get(position["baseline"], False)
+
+
+def is_of_another(position: Mapping[str, Any], *, version: str) -> bool:
+    """Say whether an environment has a canary, and neither that nor what serves is a version: its release did nothing there yet."""
+    canary = position["canary"]
+    return canary is not None and not _is_alike(canary, version) and not _is_alike(position["baseline"], version)
+
+
 def stays_after_all(position: Mapping[str, Any], left: Left) -> bool:
     """Say whether the version that a rollback was to leave serves on alone, as what was started beside it did not come up."""
     if position.get("under_way") == PROMOTION:  # the baseline has all requests then, and is the other version by now
@@ -172,3 +206,11 @@ def names_of(version: str, *, besides: str = "") -> list[str]:
 
 def _is(name: str | None, version: str) -> bool:
     return name is not None and version in names_of(name)
+
+
+def _is_alike(name: str | None, version: str, *, besides: str = "") -> bool:
+    """Say whether a name is that of a version, whatever its configuration is by now; but by its whole name if another one is alike."""
+    if name is None or name == version:
+        return name is not None
+    plain = version.partition(CONFIGURATION)[0]
+    return name.partition(CONFIGURATION)[0] == plain != besides.partition(CONFIGURATION)[0]
