@@ -32,6 +32,7 @@ from tasks.rules.rollout.left import (
 )
 from tasks.rules.rollout.migrations import Here
 from tasks.rules.rollout.rollback import RollbackChoice
+from tasks.rules.rollout.steps import WITHOUT_CANARY
 
 DECISION = "bad version"  # the entry in which a rollback on demand says what it is about, and who owned what
 
@@ -193,7 +194,8 @@ async def remove_canary_of_release(phase: Phase, platform: Platform, environment
     why = "no rollback is known to have started it, so it may be a release's, of which steps and gates are not passed yet"
     await phase.append(what, kind="note", environment=environment, name="canary of a release", why=why)
     try:
-        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
+        waits = getattr(platform, "strategy", None) != WITHOUT_CANARY  # in place the bad version would have to come up everywhere first
+        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease, waits=waits)
     except (Superseded, Refused, Temporary):
         raise
     except ShipwayError as error:  # as that the version that serves is not well, which is why one rolls back
