@@ -69,6 +69,8 @@ async def _fault(phase: Phase, platform: Platform, environment: str, *, version:
 def _in_words(position: Position, left: Left | None, environment: str) -> str:
     baseline, canary = position["baseline"], position["canary"]
     by = f"the rollback {left.run} from {baseline}" if left is not None and left.run else f"a rollback from {baseline}"
-    what = f"{by} is half done in {environment}: {canary} has requests there, and a release would give them back to {baseline}"
+    is_open = left is not None and left.is_open
+    how = "under way" if is_open else "half done"
+    what = f"{by} is {how} in {environment}: {canary} has requests there, and a release would give them back to {baseline}"
     fix = f"finish it first with `shipway rollback`, or name an older version with `--to VERSION` if {canary} cannot be brought back"
-    return f"{what}; {fix}. Then release again"
+    return f"{what}; {'wait for its end, or ' if is_open else ''}{fix}. Then release again"

@@ -145,7 +145,8 @@ async def fault_of_left(phase: Phase, platform: Platform, position: Position, ch
     if found is None:
         return ""
     by = f"the rollback {found.run}" if found.run else "a rollback"
-    fix = "release it, if it is a good one by now, or name an older version with `--to VERSION` (the field `version`)"
+    first = "let the rollback come to its end, then " if choice.kind == "abort" else ""
+    fix = f"{first}release it, if it is a good one by now, or name an older version with `--to VERSION` (the field `version`)"
     files = await files_of_left(phase.plan.service, here=here, version=choice.version)
     undo = f". If that was a slip, who may write beside the approval key can remove {' and '.join(files)}, then ask again" if files else ""
     return f"{choice.version} was left by {by} in {environment}, so no rollback returns to it; {fix}{undo}"

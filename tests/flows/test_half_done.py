@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from blocks.errors import Refused, RolloutFailed
+from flows import pre_deploy
 from flows.rollout import half_done, moved, revert
 from flows.rollout.half_done import expect_no_half_rollback, lease_for_release
 from flows.rollout.left import note_release_begins
 from flows.rollout.moved import is_moved_now
 from tasks.record import journal
+from tasks.record.left import keep_left
+from tasks.rules.plan.targets import PRODUCTION, STAGING
 from tests.flows.test_left import bring_back, offline, stand, storage, world
-from tests.flows.test_rollback_by_record import World, here
+from tests.flows.test_rollback_by_record import World, here, none
+from tests.rules.policy.test_rules import plan_of
 from tests.tasks.fake_platform import FakePlatform
 
 __all__ = ["offline", "storage", "world"]
@@ -46,6 +51,7 @@ async def fail_at(world: World, monkeypatch: pytest.MonkeyPatch, effect: str, *,
         broken.setattr(FakePlatform, effect, fails)
         with pytest.raises(RolloutFailed):
             await bring_back(world, broken, bad="BAD", to="")
+    await world.phase.append("It failed", kind="closed", evidence={"outcome": "failed"})
     world.platform.position["owner"] = None
 
 
@@ -79,6 +85,26 @@ async def test_whatever_step_a_rollback_failed_at_a_release_gives_no_request_to_
     assert not await is_moved_now(release, "production", world.platform.position, version=version)
 
 
+@pytest.mark.parametrize("where", [STAGING, PRODUCTION])
+async def test_each_environment_of_a_plan_is_looked_at_before_people_are_asked_anything(
+    world: World, release: Any, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """So that no one approves what cannot begin."""
+    stand(world, "BAD", "V0")
+    world.platform.position["percent"] = 50
+    well = FakePlatform(baseline="V1", canary=None)
+
+    async def platform_of(_: Any, environment: str) -> FakePlatform:
+        return world.platform if environment == where else well
+
+    monkeypatch.setattr(half_done, "platform_of", platform_of)
+    monkeypatch.setattr(pre_deploy, "expect_own_environments", none)
+    await keep_left(release.plan.service, here=await here(None, None, where), version="BAD", serves="V0", run="r0")
+    plan = plan_of().model_copy(update={"service": release.plan.service})
+    with pytest.raises(Refused, match=f"half done in {where}"):
+        await pre_deploy._expect_free_environments(replace(release, plan=plan), "V2")
+
+
 @pytest.mark.parametrize("effect", ["shift", "promote"])
 async def test_a_rollback_finishes_it_and_the_release_goes_on_then(
     world: World, release: Any, monkeypatch: pytest.MonkeyPatch, effect: str
@@ -99,6 +125,18 @@ async def test_a_rollback_finishes_it_and_the_release_goes_on_then(
     assert await bring_back(again, monkeypatch, bad="BAD", to="") == ["shift 100", "promote"]
     world.platform.position["owner"] = None
     assert (await lease_for_release(release, world.platform, "production", version="V2"))["owner"] == LATER
+
+
+async def test_one_that_is_under_way_is_waited_for(world: World, release: Any) -> None:
+    """Its record is open; if its process is dead, the keeper finishes it."""
+    stand(world, "BAD", "V0", owner="run-9")
+    world.platform.position["percent"] = 50
+    await keep_left("shop", here=await here(None, None, "production"), version="BAD", serves="V0", run="run-9")
+    await journal.append_entry("run-9", "Asked", kind="opened", evidence={"flow": "rollback"})
+    with pytest.raises(
+        Refused, match=r"from BAD is under way in production: .*wait for its end, or finish it first with `shipway rollback`"
+    ):
+        await lease_for_release(release, world.platform, "production", version="V2")
 
 
 async def test_one_that_begins_and_fails_between_the_look_and_the_lease_is_seen_under_the_lease(
