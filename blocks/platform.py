@@ -172,8 +172,8 @@ class Platform(Protocol):
         """
         ...
 
-    async def abort(self, lease: Lease) -> None:
-        """Send everything to the baseline; drain and remove the canary. A no-op if there is none; `previous` stays as it was."""
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:
+        """Send everything to the baseline, which is well at return if it `waits`; drain and remove a canary; `previous` stays as it was."""
         ...
 
     async def endpoints(self) -> Endpoints:

@@ -32,6 +32,7 @@ from tasks.rules.rollout.left import (
 )
 from tasks.rules.rollout.migrations import Here
 from tasks.rules.rollout.rollback import RollbackChoice
+from tasks.rules.rollout.steps import WITHOUT_CANARY
 
 DECISION = "bad version"  # the entry in which a rollback on demand says what it is about, and who owned what
 
@@ -69,9 +70,9 @@ async def note_rollback_over(phase: Phase, platform: Platform, environment: str)
     await note_over(phase.plan.service, here=await read_here(phase, platform, environment), run=phase.owner)
 
 
-async def note_release_begins(phase: Phase, platform: Platform, environment: str) -> None:
-    """Keep that a release prepares a version, before it does: a canary is that one then, not what a rollback left half-way."""
-    await note_release(phase.plan.service, here=await read_here(phase, platform, environment))
+async def note_release_begins(phase: Phase, platform: Platform, environment: str, *, version: str) -> None:
+    """Keep that a release prepares a version, before it does: a canary of it is the release's then, not what a rollback left half-way."""
+    await note_release(phase.plan.service, here=await read_here(phase, platform, environment), version=version)
 
 
 @asynccontextmanager
@@ -145,7 +146,8 @@ async def fault_of_left(phase: Phase, platform: Platform, position: Position, ch
     if found is None:
         return ""
     by = f"the rollback {found.run}" if found.run else "a rollback"
-    fix = "release it, if it is a good one by now, or name an older version with `--to VERSION` (the field `version`)"
+    first = "let the rollback come to its end, then " if choice.kind == "abort" else ""
+    fix = f"{first}release it, if it is a good one by now, or name an older version with `--to VERSION` (the field `version`)"
     files = await files_of_left(phase.plan.service, here=here, version=choice.version)
     undo = f". If that was a slip, who may write beside the approval key can remove {' and '.join(files)}, then ask again" if files else ""
     return f"{choice.version} was left by {by} in {environment}, so no rollback returns to it; {fix}{undo}"
@@ -195,7 +197,8 @@ async def remove_canary_of_release(phase: Phase, platform: Platform, environment
     why = "no rollback is known to have started it, so it may be a release's, of which steps and gates are not passed yet"
     await phase.append(what, kind="note", environment=environment, name="canary of a release", why=why)
     try:
-        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
+        waits = getattr(platform, "strategy", None) != WITHOUT_CANARY  # in place the bad version would have to come up everywhere first
+        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease, waits=waits)
     except (Superseded, Refused, Temporary):
         raise
     except ShipwayError as error:  # as that the version that serves is not well, which is why one rolls back

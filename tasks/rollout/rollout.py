@@ -98,9 +98,9 @@ async def promote_revision(platform: Platform, *, version: str, lease: Lease, ke
 
 
 @task(name="abort canary", **OBSERVE_PLATFORM)
-async def abort_canary(platform: Platform, *, lease: Lease) -> Position:
-    """Send everything to the baseline and remove the canary, and read back that it is so."""
-    await platform.abort(lease)
+async def abort_canary(platform: Platform, *, lease: Lease, waits: bool = True) -> Position:
+    """Send everything to the baseline and remove the canary, and read back that it is so; see `abort` for `waits`."""
+    await platform.abort(lease, waits=waits)
     position = await platform.current()
     if position["canary"] is not None:
         raise WorldMoved(f"the canary {position['canary']} is still there after it was aborted; see the platform's progress")

@@ -286,6 +286,20 @@ async def test_a_canary_of_a_release_that_cannot_be_removed_keeps_no_rollback_to
     assert (await bring_back(world, monkeypatch, bad="BAD", to="V0"))[-2:] == ["shift 100", "promote"]
 
 
+@pytest.mark.parametrize("strategy", ["rolling", "canary"])
+async def test_in_place_nothing_waits_until_the_bad_version_is_up_everywhere_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """A release's canary is begun anew; beside a baseline without a pod its requests stay with it."""
+    stand(world, "BAD", "V0", previous="V-1", owner="r9")
+    world.platform.position["percent"] = 100
+    world.platform.ill = {"BAD"}
+    monkeypatch.setattr(FakePlatform, "strategy", strategy, raising=False)
+    assert await world.decide(bad="BAD", to="V0") == "BAD"
+    anew = ["abort", "prepare V0"] if strategy == "rolling" else []
+    assert await bring_back(world, monkeypatch, bad="BAD", to="V0") == [*anew, "shift 100", "promote"]
+
+
 @pytest.mark.parametrize(("owner", "percent"), [("r0", 50), (None, 0), ("r0", 100)])
 async def test_a_canary_that_a_rollback_started_is_not_removed(
     world: World, monkeypatch: pytest.MonkeyPatch, owner: str | None, percent: int

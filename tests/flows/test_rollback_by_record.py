@@ -57,9 +57,9 @@ async def read(platform: FakePlatform) -> Any:
     return await platform.current()
 
 
-async def abort(platform: FakePlatform, *, lease: Any) -> None:
+async def abort(platform: FakePlatform, *, lease: Any, waits: bool = True) -> None:
     """Remove its canary."""
-    await platform.abort(lease)
+    await platform.abort(lease, waits=waits)
 
 
 async def here(_: Any, __: Any, environment: str) -> Here:

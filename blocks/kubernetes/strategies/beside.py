@@ -94,10 +94,11 @@ async def promote(target: Target, traffic: Traffic, lease: Lease) -> None:
     await set_state(target, lease, **CLEARED, **promoted(state), stood=target.started(workload))
 
 
-async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:
+async def abort(target: Target, traffic: Traffic, lease: Lease, *, waits: bool = True) -> None:
     """Abort: shift all traffic to the baseline and remove the canary, also if the traffic split is missing or rejected.
 
-    The traffic does not wait until the workload is as it was: pods of the canary's version there are not worse than those beside it.
+    The traffic does not wait until the workload is as it was: pods of the canary's version there are not worse than those beside it. If
+    another version is started next nothing waits for stable pods, as that may be what must replace a baseline that has none.
 
     Raises:
         WorldMoved: The canary is removed and the workload is as it was, but requests do not reach it as before; or the workload cannot be
@@ -114,11 +115,11 @@ async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:
             fault = error
     beside = bool(state.canary) or await canary_of(target) is not None
     if beside:
-        await prescale(target, lease, percent=ALL if state.phase else state.percent)
+        await prescale(target, lease, percent=ALL if state.phase else state.percent, waits=waits)
         trouble = await shift_back(target, traffic, lease)
     if fault is not None:
         raise fault
-    if updated:
+    if updated and waits:
         await await_stable(target, workload, state.baseline, lease, patient=True)
     if beside:
         await remove_canary(target, lease)

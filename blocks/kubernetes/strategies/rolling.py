@@ -74,22 +74,23 @@ async def promote(target: Target, lease: Lease) -> None:
     await set_state(target, lease, **CLEARED, **promoted(state), stood=target.started(workload))
 
 
-async def abort(target: Target, lease: Lease) -> None:
-    """Abort: roll back to exactly the baseline's pod template."""
+async def abort(target: Target, lease: Lease, *, waits: bool = True) -> None:
+    """Abort: roll back to exactly the baseline's pod template, and wait for its pods unless another version is started next."""
     workload, state = await owned(target, lease)
     if not state.canary:
         return
     if state.percent or target.version(workload) != state.baseline:
-        await _undo(target, lease, state.baseline_revision, state.baseline)
+        await _undo(target, lease, state.baseline_revision, state.baseline, waits=waits)
     await restore_partition(target, lease)
     await set_state(target, lease, **aborted(state))
 
 
-async def _undo(target: Target, lease: Lease, revision: str, version: str) -> None:
+async def _undo(target: Target, lease: Lease, revision: str, version: str, *, waits: bool = True) -> None:
     """Restore the previous template before the partition: else the pods that never ran the version would be updated to it."""
     workload = await restore(target, lease, revision, {})
     if target.kind == "StatefulSet":
         await set_partition(target, ALL, lease)
         await free_stuck(target, lease)
         workload = await target.read()
-    await await_stable(target, workload, version, lease, patient=True)
+    if waits:
+        await await_stable(target, workload, version, lease, patient=True)

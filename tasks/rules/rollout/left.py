@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
-from tasks.rules.rollout.version_name import is_known_as, may_be, named_there
+from tasks.rules.rollout.version_name import is_alike, is_known_as, may_be, named_there
 from tasks.rules.rollout.waves import version_to_leave
 
 PROMOTION = "promotion"  # as in `blocks.platform`
@@ -55,6 +55,40 @@ def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
     if left is None or position["owner"] not in {left.run, None} or (left.is_released and position["owner"] is None):
         return False
     return position["baseline"] == left.version and is_known_as(position["canary"], left.serves)
+
+
+def is_half_done(position: Mapping[str, Any], left: Left | None, *, version: str, is_left: bool, in_place: bool) -> bool:
+    """Say whether a rollback gave requests to an earlier version and did not end: what a release does next would give them back.
+
+    Args:
+        position: What an environment runs.
+        left: What the last rollback left there; None if that is not known.
+        version: The version under release, whose own canary is not a rollback's.
+        is_left: Whether any rollback left the version that is the baseline still.
+        in_place: Whether a version replaces the baseline in its place.
+    """
+    if not _has_requests(position, in_place=in_place):
+        return False
+    baseline, canary = position["baseline"], position["canary"]
+    brings = left is not None and not left.is_released and is_alike(canary, left.serves, besides=left.version)
+    if left is not None and brings and is_alike(baseline, left.version, besides=left.serves):
+        return True
+    return is_left and not is_alike(canary, version)
+
+
+def _has_requests(position: Mapping[str, Any], *, in_place: bool) -> bool:
+    """Say whether a canary has requests, or may have: what replaces the baseline in its place may have ended half-way."""
+    if position["canary"] is None:
+        return False
+    if position["percent"] > 0 or position.get("under_way") == PROMOTION or position.get("trouble"):
+        return True
+    return in_place and not position["ready"].get(position["baseline"], False)
+
+
+def is_of_another(position: Mapping[str, Any], *, version: str) -> bool:
+    """Say whether an environment has a canary, and neither that nor what serves is a version: its release did nothing there yet."""
+    canary = position["canary"]
+    return canary is not None and not is_alike(canary, version) and not is_alike(position["baseline"], version)
 
 
 def stays_after_all(position: Mapping[str, Any], left: Left) -> bool:

@@ -49,6 +49,14 @@ def is_known_as(name: str | None, version: str) -> bool:
     return name is not None and version in names_of(name)
 
 
+def is_alike(name: str | None, version: str, *, besides: str = "") -> bool:
+    """Say whether a name is that of a version, whatever its configuration is by now; but by its whole name if another one is alike."""
+    if name is None or name == version:
+        return name is not None
+    source = VersionName.of(version).source
+    return VersionName.of(name).source == source != VersionName.of(besides).source
+
+
 def named_there(version: str, names: Iterable[str | None], *, others: Collection[str] = (), present: str = "") -> str:
     """Give the name by which an environment knows a version that was named elsewhere or earlier.
 
