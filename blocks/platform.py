@@ -5,7 +5,6 @@ A platform is a Prefect block with these methods. Primitives go in and out, ever
 `acquire_lease` gave it. An effect under an older generation is refused with `Superseded`, so that of two copies of one
 run only the newer can act; one under a lease that was never given out, or was released, with `Refused`. What is refused
 moves nothing. An instance holds no state: an effect that ended in the middle is begun anew by another one and finished.
-
 A third party adds a platform by writing a block with these methods. Every promise here is a test of the contract suite (docs/platforms.md).
 """
 
@@ -40,15 +39,15 @@ class Position(TypedDict):
 
     Fields:
         baseline: Version that serves, or None if nothing was ever deployed.
-        canary: Version being rolled out, or None.
-        percent: Share of new requests that the canary gets, 0 to 100.
-        ready: Whether each of these versions is, by version. False for a canary that replaces the baseline in place, until its first share.
-        previous: Version that served before `baseline`, or None; never one that a rollback took away.
-        owner: Who holds the lease, or None.
-        generation: The newest generation given out.
+        canary, percent: Version being rolled out, or None, and its share of new requests, 0 to 100.
+        ready: By version, whether it answers its readiness check; not before its first share if it replaces the baseline in place.
+        previous: Version that served before `baseline`, or None if that is not known; never one that a rollback took away.
+        owner, generation: Who holds the lease, or None, and the newest generation given out.
+        replaced: Only if others put `baseline` in the place of this version, which Shipway left there; `previous` may be it, or is None.
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
         instead: Only if something else seems to run than what was deployed last: its name. Others replaced it, or it says another name.
         under_way: Only if the canary takes the baseline's place itself, or its promotion was begun: `promote` finishes it at any share.
+        configuration, changed: Where it is released, too: its hash in a plain name, and what changed. Names stay under a lease.
     """
 
     baseline: str | None
@@ -58,9 +57,12 @@ class Position(TypedDict):
     previous: str | None
     owner: str | None
     generation: int
+    replaced: NotRequired[str]
     trouble: NotRequired[str]
     instead: NotRequired[str]
     under_way: NotRequired[Literal["in place", "promotion"]]
+    configuration: NotRequired[str]
+    changed: NotRequired[list[str]]
 
 
 class Counts(TypedDict):
@@ -68,8 +70,7 @@ class Counts(TypedDict):
 
     Fields:
         started: Identifies the counter's life: another value means that the counts were reset to zero.
-        requests: All requests that were answered or failed.
-        errors: Of these, answers with status 500 and above, and requests without an answer.
+        requests, errors: All requests that were answered or failed; of these, answers with status 500 and above, and without an answer.
         buckets: Cumulative latency histogram: upper bound in seconds (as text, "+Inf" last) to requests at or below it.
     """
 
@@ -100,8 +101,7 @@ class Preview(TypedDict):
 
     Fields:
         changes: Each field that would change, by object: `Deployment shop: spec.replicas: 2 → 3`.
-        drift: Each field that differs from how the last release left it.
-        notes: What is not known, and why.
+        drift, notes: Each field that differs from how the last release left it; what is not known, and why.
     """
 
     changes: list[str]
@@ -172,8 +172,8 @@ class Platform(Protocol):
         """
         ...
 
-    async def abort(self, lease: Lease) -> None:
-        """Send everything to the baseline; drain and remove the canary. A no-op if there is none; `previous` stays as it was."""
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:
+        """Send everything to the baseline, which is well at return if it `waits`; drain and remove a canary; `previous` stays as it was."""
         ...
 
     async def endpoints(self) -> Endpoints:

@@ -13,6 +13,7 @@ from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import error_text
 from flows.lifecycle.context import Phase, begin_phase, conclude, expect_own_environments, expect_policies_kept, platform_of
 from flows.lifecycle.windows import expect_an_opening
+from flows.rollout.half_done import expect_no_half_rollback
 from tasks.analysis.monitoring import read_slis
 from tasks.analysis.sources import subject_of
 from tasks.analysis.traffic import measure_traffic
@@ -35,7 +36,7 @@ from tasks.rules.evidence.tests import TestEvidence
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
 from tasks.rules.plan.credentials import uses_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
-from tasks.rules.plan.targets import PRODUCTION, Place, production_of, target_of, within
+from tasks.rules.plan.targets import PRODUCTION, Place, places_of, production_of, target_of, within
 from tasks.rules.policy.comparison import compare_rules
 from tasks.rules.rollout.preview import refusals
 from tasks.rules.rollout.rollback import choose_rollback
@@ -57,7 +58,7 @@ async def pre_deploy(plan: PlanPath, version: Version, release: Scope = "") -> P
     policies = await expect_policies_kept(phase)
     await _expect_allowed_credentials(phase)
     await expect_an_opening(phase, policies)
-    await expect_own_environments(phase)
+    await _expect_free_environments(phase, version)
     inputs = await collect_inputs(plan, version=version, key=phase.key("subject"), taken=phase.taken)
     course = describe_course(phase.plan, version, inputs.current)
     await phase.append(
@@ -99,6 +100,12 @@ async def _expect_allowed_credentials(phase: Phase) -> None:
     """Look at the credentials that the plan names, before the first of them is sent."""
     if uses_of(phase.plan):
         await expect_credentials(phase.plan)
+
+
+async def _expect_free_environments(phase: Phase, version: str) -> None:
+    """Look whether the environments are the service's own, and no rollback ended half-way in one of them."""
+    await expect_own_environments(phase)
+    await expect_no_half_rollback(phase, [place.environment for place in places_of(phase.plan)], version=version)
 
 
 def _under(inputs: Inputs) -> str:

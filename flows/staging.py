@@ -15,6 +15,7 @@ from flows.lifecycle.finalize import end_watch
 from flows.lifecycle.frame import conduct, roll_back_cancelled
 from flows.lifecycle.windows import wait_while_frozen
 from flows.rollout.data import expect_data
+from flows.rollout.half_done import lease_for_release
 from flows.rollout.held_step import Standing, wait_while_held
 from flows.rollout.left import forget_what_was_left, note_release_begins
 from flows.rollout.migrations import migrate, promoted_here
@@ -24,7 +25,7 @@ from flows.verify import verified
 from tasks.approval.protection import keep_way
 from tasks.evidence.acted_plans import keep_plan
 from tasks.lifecycle.retries import named, retried
-from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
+from tasks.rollout.rollout import promote_revision, shift_traffic
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed, script_failed
 from tasks.rules.plan.request import PlanPath, Reason, Scope, Version
 from tasks.rules.plan.targets import STAGING, place_of
@@ -70,7 +71,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     await expect_may_go_forward(phase, platform, STAGING, version=version)
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version), before=PREPARE):
         return failed(fault)  # before the lease is acquired
-    lease = await retried(acquire_lease)(platform, owner=phase.owner)
+    lease = await lease_for_release(phase, platform, STAGING, version=version)
     place = place_of(phase.plan, STAGING)
     await retried(keep_way)(place, platform, seen=seen_in(STAGING))
     await keep_plan(phase.taken, place, given=phase.path)
@@ -78,7 +79,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PREPARE):
         return failed(fault)
     seconds, title, key = phase.plan.staging.ready_timeout_seconds, f"prepare {version}", "staging/prepare"
-    await note_release_begins(phase, platform, STAGING)
+    await note_release_begins(phase, platform, STAGING, version=version)
     before = await prepare(phase, platform, version, environment=STAGING, lease=lease, timeout_seconds=seconds, title=title, key=key)
     if fault := await wait_while_held(phase, Standing(platform, STAGING, version, lease=lease), before=PROMOTE):
         return failed(fault)  # what was set while it came up: its first request is the next effect

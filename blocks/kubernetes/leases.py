@@ -6,8 +6,9 @@ import time
 from dataclasses import replace
 from typing import Any
 
-from blocks.kubernetes.objects.annotations import GENERATION, NO_STATE, State, acquired, is_genuine, state_of
-from blocks.kubernetes.workload import Target, annotate, change, is_ours, orphan_of, revisions, until_unchanged, write
+from blocks.kubernetes.objects.annotations import GENERATION, NO_STATE, PRESENT, State, acquired, is_genuine, state_of
+from blocks.kubernetes.objects.config import may_be
+from blocks.kubernetes.workload import Target, annotate, change, history, is_ours, orphan_of, revisions, template_of, until_unchanged, write
 from blocks.platform import Lease
 
 Json = dict[str, Any]
@@ -18,7 +19,10 @@ async def acquire_lease(target: Target, owner: str, *, takeover: bool) -> Lease:
 
     async def once() -> Lease:
         workload = await target.read()
-        state = acquired(await _to_acquire(target, workload, takeover=takeover), owner, takeover=takeover, workload=target.title)
+        found = await _to_acquire(target, workload, takeover=takeover)
+        state = _naming(target, acquired(found, owner, takeover=takeover, workload=target.title), before=found)
+        if not state.canary:
+            state = replace(state, stood=target.started(workload))
         if takeover and target.key:  # above every earlier generation, also if others took that away
             state = replace(state, generation=max(state.generation, time.time_ns() // 1_000_000))
         await write(target, workload, state)
@@ -39,17 +43,55 @@ async def _to_acquire(target: Target, workload: Json, *, takeover: bool) -> Stat
     state = state_of(workload)
     if not is_genuine(workload, target.key):
         return replace(await observed_state(target, workload), owner="" if takeover else state.owner)
+    state = await _standing(target, workload, state)
     if takeover and not state.canary:
         observed = await observed_state(target, workload)
         if observed.canary or replace(state, generation=0) == NO_STATE:
             before = "" if observed.previous == state.rolled_back else observed.previous
-            return replace(observed, previous=state.previous or before, rolled_back=state.rolled_back)
+            return replace(observed, previous=state.previous or before, stood=state.stood, rolled_back=state.rolled_back)
     return state
+
+
+def _naming(target: Target, state: State, *, before: State) -> State:
+    """Keep the names of versions: a rollback goes by those that it found, a new release by the configuration as it is."""
+    if state.canary or (before.owner == state.owner and state.config):
+        return state
+    if not state.rollback:
+        return replace(state, **PRESENT)
+    return state if state.config else replace(state, config=target.config, config_parts=target.config_parts)
 
 
 async def believed_state(target: Target, workload: Json) -> State:
     """Read the state of a workload; one that others changed is made of what runs."""
-    return state_of(workload) if is_genuine(workload, target.key) else await observed_state(target, workload)
+    if not is_genuine(workload, target.key):
+        return await observed_state(target, workload)
+    return await _standing(target, workload, state_of(workload))
+
+
+def replaced(target: Target, workload: Json, state: State) -> str:
+    """Return the version that stood here until others put another one in its place, as it is named here; "" if they did not."""
+    if state.canary or not state.stood or may_be(target.started(workload), state.stood):
+        return ""
+    return target.named(state.stood)
+
+
+async def _standing(target: Target, workload: Json, state: State) -> State:
+    """Correct `previous`: what ran right before what others put here, which the cluster's history says, or what stood here.
+
+    If they went back to an older version, it is not known: what they left is newer, and may be what they went back from.
+    """
+    if not (stood := replaced(target, workload, state)):
+        return state
+    runs = target.version(workload)
+    past = [
+        (target.version_in(template_of(one)), str(one["metadata"].get("creationTimestamp", ""))) for one in await history(target, workload)
+    ]
+    made = dict(reversed(past))
+    if may_be(runs, state.previous) or made.get(stood, "") > made.get(runs, "") > "":
+        return replace(state, previous="")
+    others = {runs, state.rolled_back}
+    others |= {name for name, _ in past if may_be(name, state.rolled_back) and not may_be(name, state.stood)}
+    return replace(state, previous=next((name for name in (*(name for name, _ in past), stood) if name not in others), ""))
 
 
 async def observed_state(target: Target, workload: Json) -> State:
@@ -64,7 +106,7 @@ async def observed_state(target: Target, workload: Json) -> State:
     beside = await orphan_of(target) if target.kind == "Deployment" else None
     if beside is None:
         return state
-    canary = target.version(beside)
+    canary, state = target.version(beside), replace(state, config=target.config, config_parts=target.config_parts)
     if canary == runs and before:  # the workload itself was updated to it already
         return replace(state, canary=canary, baseline=before, baseline_revision=revision, percent=100, phase="promoting", previous="")
     return replace(state, canary=canary, baseline=runs, percent=100)
@@ -84,6 +126,6 @@ async def release_lease(target: Target, lease: Lease) -> None:
         state = state_of(workload)
         mine = (state.owner, state.generation) == (lease["owner"], lease["generation"])
         if mine and is_genuine(workload, target.key):
-            await write(target, workload, replace(state, owner="", rollback=""))
+            await write(target, workload, replace(state, owner="", rollback="", **({} if state.canary else PRESENT)))
 
     await until_unchanged(once)

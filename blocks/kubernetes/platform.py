@@ -164,6 +164,7 @@ class KubernetesPlatform(Block):
             WorldMoved: Its image belongs to another field manager.
         """
         target = await self.target()
+        version = target.named(version)
         await snapshot.expect_releasable(target)
         await record_event(target, reason="ShipwayPrepare", note=f"Deploying {version} ({self.strategy})")
         if self.strategy == "rolling":
@@ -198,16 +199,16 @@ class KubernetesPlatform(Block):
         await leave(target, lease)
         await record_event(target, reason="ShipwayPromote", note="The canary is now the baseline")
 
-    async def abort(self, lease: Lease) -> None:
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:
         """Shift all traffic to the baseline and remove the canary: one switch if the baseline is warm, else a rolling undo."""
         target = await self.target()
         await record_event(target, reason="ShipwayAbort", note="Rolling back to the baseline", warning=True)
         # The canary is removed whatever the strategy is now: a block may have been changed after a release died.
         if self.kind == "Deployment" and (self.strategy != "rolling" or (await orphan_of(target)) is not None):
             strategy = "canary" if self.strategy == "rolling" else self.strategy
-            await beside.abort(target, traffic_of(target, strategy), lease)
+            await beside.abort(target, traffic_of(target, strategy), lease, waits=waits)
         else:
-            await rolling.abort(target, lease)
+            await rolling.abort(target, lease, waits=waits)
 
     async def endpoints(self) -> Endpoints:
         """Return the base URLs of the service and of each revision; a revision privately, through the API server."""

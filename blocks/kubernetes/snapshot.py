@@ -11,9 +11,9 @@ from typing import Any
 from blocks.errors import BadInput, WorldMoved
 from blocks.kubernetes.api.argo_rollouts import rollout_fault
 from blocks.kubernetes.api.errors import Missing
-from blocks.kubernetes.leases import believed_state
+from blocks.kubernetes.leases import believed_state, replaced
 from blocks.kubernetes.objects.annotations import NO_STATE, State, is_genuine, state_of
-from blocks.kubernetes.objects.config import read_configuration, started_with
+from blocks.kubernetes.objects.config import changed_configuration, read_configuration, started_with
 from blocks.kubernetes.objects.diagnosis import available, ready_in_words
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.workload import Target, canary_of, orphan_of
@@ -100,6 +100,12 @@ def position_of(target: Target, view: View) -> Position:
         position["trouble"] = view.trouble
     if canary and view.state.phase:
         position["under_way"] = "promotion"
+    if stood := replaced(target, view.workload, view.state):
+        position["replaced"] = stood
+    if target.config:
+        position["configuration"] = target.config
+    if target.config_changed:
+        position["changed"] = list(target.config_changed)
     return position
 
 
@@ -124,6 +130,7 @@ def progress_lines(target: Target, view: View) -> list[str]:
         lines.append(view.trouble)
     if target.config_fault:
         lines.append(f"a change of the configuration alone would not be seen: {target.config_fault}")
+    lines += [f"changed since {baseline} started: {one}" for one in target.config_changed]
     if view.state.owner:
         lines.append(f"owned by {view.state.owner} (generation {view.state.generation})")
     return lines
@@ -173,20 +180,24 @@ def version_in(target: Target, pod: Json) -> str:
 
 
 async def with_configuration(target: Target, *, ignored: Sequence[str]) -> Target:
-    """Return a target with the present configuration: the canary's while there is one, else that of the objects that the pods read.
+    """Return a target with the configuration by which versions are named: that of the objects that the pods read, or the owner's.
 
-    One that cannot be read is taken as unchanged since the pods started: a rollback needs none of it, and `expect_releasable` refuses
-    whatever goes forward.
+    While there is a canary, and until the lease is released, it stays as the owner found it: a ConfigMap or Secret that changes meanwhile
+    gives no version another name. One that cannot be read is taken as unchanged since the pods started: a rollback needs none of it, and
+    `expect_releasable` refuses whatever goes forward.
     """
     workload = await target.read()
     state = state_of(workload) if is_genuine(workload, target.key) else NO_STATE
+    named = replace(target, config=state.config, config_parts=state.config_parts)
     if state.canary:
-        return replace(target, config=state.config, config_parts=state.config_parts)
+        return named
     template, fault = workload["spec"]["template"], None
     try:
         now = await read_configuration(target.cluster, template, ignored=ignored)
     except BadInput as error:
         now, fault = started_with(template), error
+    if state.owner and state.config:
+        return replace(named, config_fault=fault, config_changed=tuple(changed_configuration(template, now)))
     return replace(target, config=now.hash, config_parts=now.parts, config_fault=fault)
 
 

@@ -12,11 +12,11 @@ from blocks.kubernetes.api.argo_rollouts import rollout_fault
 from blocks.kubernetes.api.client import JSON_PATCH, Cluster
 from blocks.kubernetes.api.errors import Changed
 from blocks.kubernetes.objects.annotations import State, annotations_of, check_lease, expect_genuine, number_in
-from blocks.kubernetes.objects.config import suffix_of
+from blocks.kubernetes.objects.config import started_with, suffix_of
 from blocks.kubernetes.objects.selectors import CANARY, LONGEST_LABEL, REVISION_LABEL, in_words, renamed
 from blocks.kubernetes.objects.taken_over import as_written, remember
 from blocks.kubernetes.objects.template import container_of, version_of, without_hash
-from blocks.platform import Lease
+from blocks.platform import CONFIGURATION, Lease
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -33,7 +33,9 @@ class Target:
     """Target: the block's fields about its workload, and the present configuration.
 
     Fields that are not the block's:
+        config, config_parts: The configuration by which versions are named, see `with_configuration`.
         config_fault: Why the present configuration cannot be read; then `config` is the one that the workload's pods started with.
+        config_changed: What changed since the pods started, if `config` is not the present one.
         key: What states are sealed with.
         canary_workload, canary_service: The canary's Deployment and Service, if others keep them beside the workload; empty if they are
             Shipway's, made and removed.
@@ -54,6 +56,7 @@ class Target:
     config: str = ""
     config_parts: str = ""
     config_fault: BadInput | None = field(default=None, compare=False)
+    config_changed: tuple[str, ...] = ()
     key: bytes = field(default=b"", repr=False)
     canary_workload: str = ""
     canary_service: str = ""
@@ -107,6 +110,17 @@ class Target:
     def version_in(self, template: Json) -> str:
         """Return which version a pod template or a pod runs, with the configuration hash if it is not the present one."""
         return version_of(template, name=self.container, pattern=self.image) + suffix_of(template, self.config)
+
+    def started(self, workload: Json) -> str:
+        """Return which version a workload runs, always with the configuration hash that was noted when its pods started."""
+        template = workload["spec"]["template"]
+        noted = started_with(template).hash
+        return version_of(template, name=self.container, pattern=self.image) + (f"{CONFIGURATION}{noted}" if noted else "")
+
+    def named(self, version: str) -> str:
+        """Return how a version is named here: without the hash of the present configuration."""
+        source, _, config = version.partition(CONFIGURATION)
+        return source if config == self.config or not self.config else version
 
     def port(self, template: Json) -> int:
         """Return the port that the version's container serves on, or 0 if the template does not name one."""
@@ -169,17 +183,25 @@ def annotate(found: Json, wanted: dict[str, str] | dict[str, str | None]) -> Jso
     return {"op": "add", "path": "/metadata/annotations", "value": kept}
 
 
-async def revisions(target: Target, workload: Json) -> list[tuple[str, Json]]:
-    """List the workload's revision history: pod templates by the name of the revision, the newest first."""
+async def history(target: Target, workload: Json) -> list[Json]:
+    """List the workload's ReplicaSets or ControllerRevisions, the newest first; a template that came back is the newest one again."""
     uid = workload["metadata"]["uid"]
     kind = "ReplicaSet" if target.kind == "Deployment" else "ControllerRevision"
     found = await target.cluster.list(kind, labels=in_words(workload["spec"]["selector"]))
     mine = [one for one in found if any(owner["uid"] == uid for owner in one["metadata"].get("ownerReferences") or [])]
     if kind == "ControllerRevision":
-        mine.sort(key=lambda one: -int(one["revision"]))
-        return [(one["metadata"]["name"], _plain(one["data"]["spec"]["template"])) for one in mine]
-    mine.sort(key=lambda one: -(number_in(one, REVISION, most=MOST_REVISIONS) or 0))
-    return [(one["metadata"]["name"], without_hash(one["spec"]["template"])) for one in mine]
+        return sorted(mine, key=lambda one: -int(one["revision"]))
+    return sorted(mine, key=lambda one: -(number_in(one, REVISION, most=MOST_REVISIONS) or 0))
+
+
+def template_of(revision: Json) -> Json:
+    """Return the pod template that a ReplicaSet or ControllerRevision holds, as the workload had it."""
+    return without_hash(revision["spec"]["template"]) if "spec" in revision else _plain(revision["data"]["spec"]["template"])
+
+
+async def revisions(target: Target, workload: Json) -> list[tuple[str, Json]]:
+    """List the workload's revision history: pod templates by the name of the revision, the newest first."""
+    return [(one["metadata"]["name"], template_of(one)) for one in await history(target, workload)]
 
 
 async def previous_template(target: Target, workload: Json, name: str) -> Json:

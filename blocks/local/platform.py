@@ -159,7 +159,7 @@ class LocalPlatform(Block):
         """Make the canary the baseline; drain and stop the one before. A no-op if that is done already."""
         await self._settle(await self._client().order("promote", lease=lease))
 
-    async def abort(self, lease: Lease) -> None:
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:  # noqa: ARG002 - the agent asks no baseline
         """Send everything to the baseline; drain and remove the canary. A no-op if there is none."""
         await self._settle(await self._client().order("abort", lease=lease))
 

@@ -61,8 +61,14 @@ class Environment(Observed):
         elif bool(notes.get("owed")) != bool(owed):
             await self.note(lease, owed=owed)
 
-    async def bring_about(self, lease: Lease, act: Act, *, limit_seconds: float) -> None:
+    async def bring_about(self, lease: Lease, act: Act, *, limit_seconds: float, proves: bool = True) -> None:
         """Bring an effect about, and read back that it is so.
+
+        Args:
+            lease: The caller's lease.
+            act: What is to be brought about.
+            limit_seconds: The longest time of its script.
+            proves: Whether it must be so, and the version well; else it will do that its script exited with 0.
 
         Raises:
             RolloutFailed: Its script failed, or did not do it; carries the last lines.
@@ -80,7 +86,9 @@ class Environment(Observed):
             if again is None:
                 if ours:
                     await self._judge(notes, act, *ours)
-                fault = await self._fault(act, limit_seconds, notes, ours)
+                    if not proves and ours.ended.exit_code == 0 and not self._has_turn(notes, ours):
+                        return None
+                fault = await self._fault(act, limit_seconds, notes, ours, asks_health=proves)
                 if not fault and (ours or not is_owed(notes, act, ended)):
                     return await self._note_share(lease, notes, act)
                 again = self._after(notes, act, ours) if ours else Again(failed_before(run, act, lease))
@@ -114,8 +122,8 @@ class Environment(Observed):
         if fault and notes["run"]:
             raise await self._failed(notes, act, notes["run"], f"exited with 0, but {fault}")
 
-    async def _fault(self, act: Act, limit_seconds: float, notes: Notes, ours: Ours | None) -> str:
-        """Say why an effect is not brought about, by `status` and, where a version is to be well, by `verify`.
+    async def _fault(self, act: Act, limit_seconds: float, notes: Notes, ours: Ours | None, *, asks_health: bool) -> str:
+        """Say why an effect is not brought about, by `status` and, if a version is to be well, by `verify`.
 
         A `status` that cannot be read keeps no rollback from its script. Between a rollback's scripts it is not asked: the bad version may
         answer it, and what must be proved is the end.
@@ -131,7 +139,7 @@ class Environment(Observed):
             if fault:
                 return fault
         version = act.previous if act.effect == "rollback" else act.version
-        if not version or (self.splits and (act.effect == "shift" or (act.effect == "promote" and not rolls_back))):
+        if not asks_health or not version or (self.splits and (act.effect == "shift" or (act.effect == "promote" and not rolls_back))):
             return ""
         return await self.ill(version, patience_seconds=limit_seconds)
 

@@ -6,6 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -14,7 +15,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from blocks import processes
 from blocks.block_copy import copied
-from blocks.errors import BadInput, WorldMoved
+from blocks.errors import BadInput, RolloutFailed, WorldMoved
 from blocks.hidden_values import hide_values
 from blocks.own_place import expect_own_place, home
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
@@ -200,15 +201,15 @@ class ScriptPlatform(Block):
         elif (await environment.notes())["baseline"] != position["baseline"]:  # `promote` ran, and who had it run died before its note
             await environment.note(lease, baseline=position["baseline"], previous=position["previous"], **NO_CANARY)
 
-    async def abort(self, lease: Lease) -> None:
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:
         """Send everything to the baseline and remove the canary, by `rollback` if a script acted for it. A no-op if there is none.
 
         Raises:
-            RolloutFailed: `rollback` failed, or did not do it; carries its last lines.
+            RolloutFailed: `rollback` failed, or did not do it; carries its last lines. It counts only if no other version comes next.
         """
         environment = self._environment()
         await environment.settle(lease)
-        await self._undo(environment, lease, await environment.position())
+        await self._undo(environment, lease, await environment.position(), proves=waits)
 
     async def endpoints(self) -> Endpoints:
         """Say where the service is reached, and each of its versions that runs."""
@@ -255,20 +256,21 @@ class ScriptPlatform(Block):
         """Return the folder of the scripts, and each command, see `blocks.runs_programs`."""
         return working_folder(self.working_directory), commands_before(self.scripts.given(), {"service": self.service, "version": version})
 
-    async def _undo(self, environment: Environment, lease: Lease, position: Position) -> Position:
+    async def _undo(self, environment: Environment, lease: Lease, position: Position, *, proves: bool = True) -> Position:
         """Remove the canary, and give the position that this leaves."""
         if position["canary"] is None:
             return position
-        await self._restore(environment, lease, position)
+        await self._restore(environment, lease, position, proves=proves)
         await environment.note(lease, baseline=position["baseline"], previous=position["previous"], **NO_CANARY)
         return await environment.position()
 
-    async def _restore(self, environment: Environment, lease: Lease, position: Position) -> None:
+    async def _restore(self, environment: Environment, lease: Lease, position: Position, *, proves: bool = True) -> None:
         """Have the baseline serve again alone, unless no script ever acted for the canary."""
         notes: Notes = await environment.notes()
         if notes["touched"] or position["percent"] or "trouble" in position or environment.splits:
             act = Act("rollback", position["canary"] or "", position["baseline"] or "")
-            await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
+            with suppress(RolloutFailed) if not proves else nullcontext():
+                await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds, proves=proves)
 
     def _address_of(self, version: str) -> str:
         return processes.fill(self.version_address, {"version": version}) if self.scripts.shift else self.address

@@ -192,12 +192,12 @@ async def _expect_way(
     """
     faults, moves = list[str](), False
     for name, position in positions.items():
-        choice = choice_for(phase, position, to=to, bad=bad)
+        platform = await platform_of(phase.plan, name)
+        choice = await choice_for(phase, platform, position, environment=name, to=to, bad=bad)
         fault = choice.reason if choice.kind == "impossible" else ""
         if under and choice.version == under:
             why = f"{under} is being released or rolled back now, and this rollback would leave it serving in {name}"
             fault = f"{why}; leave `bad` and `version` empty"
-        platform = await platform_of(phase.plan, name)
         fault = fault or await fault_of_left(phase, platform, position, choice, environment=name)
         if not named:
             fault = fault or fault_of_replaced(position, environment=name)

@@ -32,6 +32,7 @@ from tasks.rules.rollout.left import (
 )
 from tasks.rules.rollout.migrations import Here
 from tasks.rules.rollout.rollback import RollbackChoice
+from tasks.rules.rollout.steps import WITHOUT_CANARY
 
 DECISION = "bad version"  # the entry in which a rollback on demand says what it is about, and who owned what
 
@@ -54,10 +55,10 @@ def since_in_words(positions: Mapping[str, Position], lefts: Mapping[str, Left])
 
 
 async def keep_what_is_left(
-    phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str, bad: str, to: str
+    phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str, bad: str, to: str, on_demand: bool
 ) -> None:
     """Keep which version a rollback leaves and which one serves then, before it acts: one that begins meanwhile is about the same."""
-    version = version_left(position, choice, bad=bad, to=to)
+    version = version_left(position, choice, bad=bad, to=to, of_release=not on_demand)
     if version is not None and choice.version is not None:
         here = await read_here(phase, platform, environment)
         brought = brought_by(choice, await find_left(phase.plan.service, here=here))
@@ -69,9 +70,9 @@ async def note_rollback_over(phase: Phase, platform: Platform, environment: str)
     await note_over(phase.plan.service, here=await read_here(phase, platform, environment), run=phase.owner)
 
 
-async def note_release_begins(phase: Phase, platform: Platform, environment: str) -> None:
-    """Keep that a release prepares a version, before it does: a canary is that one then, not what a rollback left half-way."""
-    await note_release(phase.plan.service, here=await read_here(phase, platform, environment))
+async def note_release_begins(phase: Phase, platform: Platform, environment: str, *, version: str) -> None:
+    """Keep that a release prepares a version, before it does: a canary of it is the release's then, not what a rollback left half-way."""
+    await note_release(phase.plan.service, here=await read_here(phase, platform, environment), version=version)
 
 
 @asynccontextmanager
@@ -121,9 +122,10 @@ async def forget_what_was_left(phase: Phase, environment: str, position: Positio
 async def with_previous(phase: Phase, platform: Platform, position: Position, *, environment: str) -> Position:
     """Give a position with the version that ran before its baseline was promoted, if the platform does not know it.
 
-    After a rollback it knows none: a second one, as what that brought is bad as well, would need a record, which may not be there.
+    After a rollback it knows none: a second one, as what that brought is bad as well, would need a record, which may not be there. What
+    ran before a version that others put there again is not what ran before it was promoted.
     """
-    if position["previous"] is not None or position["baseline"] is None:
+    if position["previous"] is not None or position["baseline"] is None or "replaced" in position:
         return position
     here = await read_here(phase, platform, environment)
     before = await find_before(phase.plan.service, here=here, version=position["baseline"])
@@ -144,7 +146,8 @@ async def fault_of_left(phase: Phase, platform: Platform, position: Position, ch
     if found is None:
         return ""
     by = f"the rollback {found.run}" if found.run else "a rollback"
-    fix = "release it, if it is a good one by now, or name an older version with `--to VERSION` (the field `version`)"
+    first = "let the rollback come to its end, then " if choice.kind == "abort" else ""
+    fix = f"{first}release it, if it is a good one by now, or name an older version with `--to VERSION` (the field `version`)"
     files = await files_of_left(phase.plan.service, here=here, version=choice.version)
     undo = f". If that was a slip, who may write beside the approval key can remove {' and '.join(files)}, then ask again" if files else ""
     return f"{choice.version} was left by {by} in {environment}, so no rollback returns to it; {fix}{undo}"
@@ -184,7 +187,8 @@ async def remove_canary_of_release(phase: Phase, platform: Platform, environment
     if await phase.read("rollback", environment=environment, name="choice") is not None:
         return
     position = await with_previous(phase, platform, await retried(read_position)(platform), environment=environment)
-    choice, canary = choice_for(phase, position, to=to, bad=bad), position["canary"]
+    choice = await choice_for(phase, platform, position, environment=environment, to=to, bad=bad)
+    canary = position["canary"]
     if choice.kind != "redeploy" or choice.version is None or canary is None or position.get("under_way") == PROMOTION:
         return
     if called({**position, "baseline": None}, choice.version) != canary or await _is_under_way(phase, platform, position, environment):
@@ -193,7 +197,8 @@ async def remove_canary_of_release(phase: Phase, platform: Platform, environment
     why = "no rollback is known to have started it, so it may be a release's, of which steps and gates are not passed yet"
     await phase.append(what, kind="note", environment=environment, name="canary of a release", why=why)
     try:
-        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
+        waits = getattr(platform, "strategy", None) != WITHOUT_CANARY  # in place the bad version would have to come up everywhere first
+        await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease, waits=waits)
     except (Superseded, Refused, Temporary):
         raise
     except ShipwayError as error:  # as that the version that serves is not well, which is why one rolls back

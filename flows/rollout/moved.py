@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from flows.lifecycle.context import Phase, platform_of
 from tasks.record.journal import read_entries, read_entry
 from tasks.rules.record.entries import select
+from tasks.rules.rollout.left import is_of_another
+from tasks.rules.rollout.next_step import PREPARE
 from tasks.rules.rollout.rollback import is_moved
 
 
@@ -20,9 +22,15 @@ async def was_moved(phase: Phase, environment: str, *, version: str) -> bool | N
 
 
 async def is_moved_now(phase: Phase, environment: str, position: Mapping[str, object], *, version: str) -> bool:
-    """Say whether a release moved an environment, which is as this position says now."""
-    before = (await versions_before(phase)).get(environment)
-    was_there = bool(select(await read_entries(phase.owner), kind="note", environment=environment, name="already"))
+    """Say whether a release moved an environment, which is as this position says now.
+
+    A canary of another version is not its own unless its record says that it prepared its version there: one that ended before that must
+    not abort what a rollback left half-way, as the bad version would have all requests again.
+    """
+    before, entries = (await versions_before(phase)).get(environment), await read_entries(phase.owner)
+    was_there = bool(select(entries, kind="note", environment=environment, name="already"))
+    if is_of_another(position, version=version) and not select(entries, kind="effect", environment=environment, name=PREPARE.name):
+        return False
     return is_moved(position, owner=phase.owner, version=version, before=before, was_there=was_there)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from blocks.errors import Refused, ShipwayError, Superseded
+from blocks.errors import Refused, ShipwayError, Superseded, Temporary
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, RollsBack
 from flows.lifecycle.context import Phase
 from flows.rollout.prepare import prepare
 from tasks.lifecycle.retries import named, retried
 from tasks.record.journal import say
-from tasks.rollout.rollout import called, promote_revision, read_position, shift_traffic
+from tasks.rollout.rollout import abort_canary, called, promote_revision, read_position, shift_traffic
 from tasks.rules.plan.targets import place_of
 from tasks.rules.rollout.left import PROMOTION
 from tasks.rules.rollout.steps import WITHOUT_CANARY
@@ -34,6 +34,7 @@ async def redeploy(phase: Phase, platform: Platform, version: str, *, environmen
     key = f"rollback/{environment}/{version}{f'/{number}' if number else ''}"
     there = await _went_on(phase, platform, version, environment=environment, lease=lease, key=key)
     if there is None:
+        await _make_way(platform, version, environment=environment, lease=lease)
         starting = platform.rolling_back() if isinstance(platform, RollsBack) else platform
         position = await prepare(
             phase, starting, version, environment=environment, lease=lease,
@@ -75,6 +76,23 @@ async def _went_on(phase: Phase, platform: Platform, version: str, *, environmen
         say(f"{canary} gets {position['percent']} % in {environment}, and cannot get all traffic: {error_text(error)}. It is started anew")
         return None
     return canary
+
+
+async def _make_way(platform: Platform, version: str, *, environment: str, lease: Lease) -> None:
+    """Remove a canary of another version, whether the baseline is well or not; what fails is tried once more as the version is started.
+
+    Each platform would do so by itself, as for a release, and wait for a baseline that may be why one rolls back.
+    """
+    position = await retried(read_position)(platform)
+    canary = position["canary"]
+    if canary is None or called({**position, "baseline": None}, version) == canary:
+        return
+    try:
+        await named(abort_canary, f"remove the canary {canary} in {environment}")(platform, lease=lease, waits=False)
+    except (Superseded, Refused, Temporary):
+        raise
+    except ShipwayError as error:
+        say(f"the canary {canary} of {environment} could not be removed; the rollback goes on: {error_text(error)}")
 
 
 async def _shift(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> None:

@@ -249,11 +249,11 @@ async def _choose(
         position = await retried(read_position)(platform)
         if on_demand:
             position = as_replaced(await with_previous(phase, platform, position, environment=environment), to=to, bad=bad)
-        choice = choice_for(phase, position, to=to, bad=bad, is_first=is_first)
+        choice = await choice_for(phase, platform, position, environment=environment, to=to, bad=bad, is_first=is_first)
         if on_demand:
             await expect_known_there(phase, platform, position, choice, environment=environment)
         await expect_no_contract(phase, choice, environment=environment, restored=restored)
-        await keep_what_is_left(phase, platform, position, choice, environment=environment, bad=bad, to=to)
+        await keep_what_is_left(phase, platform, position, choice, environment=environment, bad=bad, to=to, on_demand=on_demand)
         chosen = await phase.append(
             f"Rollback of {environment}: {choice.kind} to {choice.version or 'nothing'}",
             kind="rollback",

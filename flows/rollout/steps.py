@@ -13,6 +13,7 @@ from flows.approval.failed_script import with_runs_allowed
 from flows.lifecycle.acting import seen_in
 from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
 from flows.lifecycle.windows import what_holds_a_target
+from flows.rollout.half_done import lease_for_release
 from flows.rollout.held_step import Standing, wait_while_held
 from flows.rollout.left import forget_what_was_left, note_release_begins
 from flows.rollout.log_check import check_logs_before_promotion, keep_baseline_logs
@@ -27,7 +28,7 @@ from tasks.approval.protection import keep_way
 from tasks.evidence.acted_plans import keep_plan
 from tasks.lifecycle.retries import named, retried
 from tasks.rollout.link import through
-from tasks.rollout.rollout import acquire_lease, promote_revision, shift_traffic
+from tasks.rollout.rollout import promote_revision, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed, passed
@@ -55,7 +56,7 @@ async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mappi
     if (keeps := await what_holds_a_target(phase, name)) is not None:
         return TargetResult(outcome=Outcome.WATCHING, reason=as_ending(keeps.what), environment=name, is_held=True)
     platform = await with_runs_allowed(phase, platform, name)
-    lease = await retried(acquire_lease)(platform, owner=phase.owner)
+    lease = await lease_for_release(phase, platform, name, version=version)
     await retried(keep_way)(place, platform, seen=seen_in(name))
     await keep_plan(phase.taken, place, given=phase.path)
     stands = Standing(platform, name, version, lease=lease)
@@ -110,7 +111,7 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
     title, key = f"prepare {version}{within(name)}", f"{name}/prepare"
     if replaces:
         await keep_baseline_logs(phase, version, platform, environment=name)
-    await note_release_begins(phase, platform, name)
+    await note_release_begins(phase, platform, name, version=version)
     before = await prepare(phase, platform, version, environment=name, lease=lease, timeout_seconds=seconds, title=title, key=key)
     if target_of(name) and (before["baseline"], before["canary"]) == (version, None):
         what = f"{name} runs {version} already: an earlier release left it there"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from blocks.platform import Platform
 from flows.lifecycle.context import Phase
@@ -32,7 +32,7 @@ async def watch_promoted(
     Returns:
         Why the version is not well; "" if it was until the end. A platform or server that does not answer for a while says nothing.
     """
-    receiver = receiver_in(phase.plan, environment)
+    receiver, known = receiver_in(phase.plan, environment), list[str]()
     while not await ends(EVERY_SECONDS):
         try:
             position, endpoints = await retried(look_at)(platform)
@@ -46,9 +46,20 @@ async def watch_promoted(
             continue
         if position["baseline"] != version:
             return f"while it was held after the promotion, {environment} came to run {position['baseline'] or 'nothing'}, not {version}"
+        if (changed := position.get("changed", [])) != known:
+            known = changed
+            await _note_changes(phase, changed, environment=environment, version=version)
         if found["outcome"] != "passed":
             why, where = str(found["reason"]), within(environment)
             what = f"Health of {version} while held after the promotion{where}"
             await phase.append(what, kind="health", environment=environment, name=f"{HELD} {version}", why=why, evidence=found)
             return f"while it was held after the promotion{where}: {why}"
     return ""
+
+
+async def _note_changes(phase: Phase, changed: Sequence[str], *, environment: str, version: str) -> None:
+    """Note that the configuration changed, which makes no other version: the pods that run have read the earlier one."""
+    if changed:
+        what = f"Configuration of {environment} changed while {version} is held: {'; '.join(changed)}"
+        why = f"it stays as it is; pods that start from now on read it, and another release of {version} brings it to all of them"
+        await phase.append(what, kind="note", environment=environment, name=f"changed configuration {'; '.join(changed)}"[:200], why=why)

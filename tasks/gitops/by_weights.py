@@ -113,22 +113,22 @@ async def promote(parts: Parts, lease: Lease) -> None:
     await parts.followed.keep_note(lease, None)
 
 
-async def abort(parts: Parts, lease: Lease) -> None:
+async def abort(parts: Parts, lease: Lease, *, waits: bool = True) -> None:
     """Give the requests back by a commit, then revert the versions; without Git, see `roll_back_without_git`."""
     await parts.followed.expect_owner(lease)
     seen = await parts.seen()
     note = seen.note
     if note is None:
-        await _abort_without_note(parts, seen, lease)
+        await _abort_without_note(parts, seen, lease, waits=waits)
     elif note.due:
-        await roll_back_without_git(parts, note, lease, why=note.why)
+        await roll_back_without_git(parts, note, lease, why=note.why, waits=waits)
     elif not seen.state.canary:
         await parts.followed.keep_note(lease, None)
     else:
-        await _undo(parts, note, lease)
+        await _undo(parts, note, lease, waits=waits)
 
 
-async def _abort_without_note(parts: Parts, seen: Seen, lease: Lease) -> None:
+async def _abort_without_note(parts: Parts, seen: Seen, lease: Lease, *, waits: bool) -> None:
     """Bring the requests home in a rollback, and restore the workload whether Git took that or not."""
     untold: ShipwayError | None = None
     if seen.state.rollback:
@@ -138,7 +138,7 @@ async def _abort_without_note(parts: Parts, seen: Seen, lease: Lease) -> None:
             raise
         except ShipwayError as error:
             untold = error
-    await parts.workload.abort(lease)
+    await parts.workload.abort(lease, waits=waits)
     if untold is not None:
         raise untold
 
@@ -172,7 +172,7 @@ async def _bring_home(parts: Parts, lease: Lease) -> None:
         await _follow_back(parts, lease["owner"], head)
 
 
-async def _undo(parts: Parts, note: Note, lease: Lease) -> None:
+async def _undo(parts: Parts, note: Note, lease: Lease, *, waits: bool) -> None:
     """Undo what the release committed, each as far as it still is what the release committed."""
     await parts.followed.record("ShipwayAbort", f"Reverting {note.change.version} in Git", warning=True)
     moved = list[str]()
@@ -190,12 +190,12 @@ async def _undo(parts: Parts, note: Note, lease: Lease) -> None:
     except Superseded:
         raise
     except (ShipwayError, TimeoutError) as error:
-        await roll_back_without_git(parts, note, lease, why=str(error) or _unanswered(parts))
+        await roll_back_without_git(parts, note, lease, why=str(error) or _unanswered(parts), waits=waits)
         return
     runs = (await parts.seen()).runs
     if note.promoting and runs == note.change.version and not moved:
         moved.append(f"it is still set to {runs}, though its change is reverted")
-    if note.promoting and not moved:
+    if note.promoting and not moved and waits:
         await parts.followed.await_version(runs, lease, patient=True)
     await parts.followed.forget(lease)
     if moved:

@@ -91,24 +91,24 @@ async def promote(parts: Parts, lease: Lease) -> None:
         await parts.followed.keep_note(lease, None)
 
 
-async def abort(parts: Parts, lease: Lease) -> None:
-    """Revert the commit if it was pushed, and wait for the baseline; without Git, see `roll_back_without_git`."""
+async def abort(parts: Parts, lease: Lease, *, waits: bool = True) -> None:
+    """Revert the commit if it was pushed, and wait for the baseline unless another version is started next; or without Git."""
     await parts.followed.expect_owner(lease)
     seen = await parts.seen()
     if seen.note is None:
-        await parts.workload.abort(lease)  # what a release left here that did not go through Git
+        await parts.workload.abort(lease, waits=waits)  # what a release left here that did not go through Git
     elif seen.note.due == "commit":
         if seen.state.canary:
-            await undo_without_git(parts, seen.note, lease)
+            await undo_without_git(parts, seen.note, lease, waits=waits)
     elif seen.note.due:
-        await roll_back_without_git(parts, seen.note, lease, why=seen.note.why)
+        await roll_back_without_git(parts, seen.note, lease, why=seen.note.why, waits=waits)
     elif not seen.state.canary:
         await parts.followed.keep_note(lease, None)
-    elif (seen.state.percent == 0 and seen.runs == seen.state.baseline) or await _undo(parts, seen.note, lease):
+    elif (seen.state.percent == 0 and seen.runs == seen.state.baseline) or await _undo(parts, seen.note, lease, waits=waits):
         await parts.followed.forget(lease)
 
 
-async def _undo(parts: Parts, note: Note, lease: Lease) -> bool:
+async def _undo(parts: Parts, note: Note, lease: Lease, *, waits: bool = True) -> bool:
     """Revert the change in Git and see that deployed; else do without Git. Says whether the canary is still noted."""
     await parts.followed.record("ShipwayAbort", f"Reverting {note.change.version} in Git", warning=True)
     try:
@@ -121,13 +121,14 @@ async def _undo(parts: Parts, note: Note, lease: Lease) -> bool:
         raise
     except (ShipwayError, TimeoutError) as error:
         why = str(error) or f"no answer within {parts.settings.git_patience_seconds:g} s"
-        await roll_back_without_git(parts, note, lease, why=why)
+        await roll_back_without_git(parts, note, lease, why=why, waits=waits)
         return False
     runs = (await parts.seen()).runs
     if runs == note.change.version != note.baseline:
         await parts.followed.forget(lease)
         raise WorldMoved(f"{parts.title} is still set to {runs}, though its change is reverted: Git says so by another commit. Look at it")
-    await parts.followed.await_version(runs, lease, patient=True)
+    if waits:
+        await parts.followed.await_version(runs, lease, patient=True)
     return True
 
 
@@ -141,12 +142,13 @@ async def _revert(parts: Parts, note: Note, lease: Lease) -> None:
 
 
 async def _settle(parts: Parts, lease: Lease) -> None:
-    """Tell Git what an earlier rollback could not; a rollback does not wait for that."""
+    """Tell Git what an earlier rollback could not, and see it deployed; a rollback tries that as long as it is patient with Git."""
     try:
-        await tell_git(parts, lease)
+        async with asyncio.timeout(parts.settings.git_patience_seconds if parts.is_rollback else None):
+            await tell_git(parts, lease)
     except Superseded:
         raise
-    except ShipwayError:
+    except (ShipwayError, TimeoutError):
         if not parts.is_rollback:
             raise
 

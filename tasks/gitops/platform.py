@@ -132,7 +132,7 @@ class GitOpsPlatform:
             await by_weights.prepare(self.of, version, lease)
             return
         if await self._goes_by_weights():
-            await by_weights.abort(self.of, lease)
+            await by_weights.abort(self.of, lease, waits=False)
         elif self.of.settings.mode == "weights" and not await self.is_due():
             try:
                 await by_weights.bring_home(self.of, lease)
@@ -162,11 +162,11 @@ class GitOpsPlatform:
         """Make the version the baseline."""
         await (by_weights if await self._goes_by_weights() else in_step).promote(self.of, lease)
 
-    async def abort(self, lease: Lease) -> None:
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:
         """Revert what this release committed, on top of what others committed since; without Git if it does not answer."""
         note = (await self.of.seen()).note
         goes = self.of.settings.mode == "weights" if note is None else note.by_weights
-        await (by_weights if goes else in_step).abort(self.of, lease)
+        await (by_weights if goes else in_step).abort(self.of, lease, waits=waits)
 
     async def settle(self, lease: Lease) -> str:
         """Tell Git what a rollback could not, and end the hold; gives what was done, or ""."""

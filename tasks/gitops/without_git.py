@@ -23,7 +23,7 @@ from tasks.rules.gitops.settings import edits_of
 MOST_TRIES = 3
 
 
-async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: str) -> None:
+async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: str, waits: bool = True) -> None:
     """Apply the state from before a change; again finishes what was begun.
 
     Args:
@@ -31,6 +31,7 @@ async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: 
         note: The change under way.
         lease: Our lease.
         why: Why Git could not be told.
+        waits: Whether to wait for the baseline; not if another version is started next.
 
     Raises:
         Superseded, Refused: Another owner holds the environment; nothing was changed.
@@ -42,10 +43,11 @@ async def roll_back_without_git(parts: Parts, note: Note, lease: Lease, *, why: 
     unheld = await _hold(parts, note)
     unrouted = await _give_back(parts, lease) if note.by_weights else None
     if unheld is None and (await parts.seen()).state.canary:
-        unheld = await _set_for_good(parts, note.baseline, partial(parts.workload.shift, 0, lease))
+        restore = partial(parts.workload.shift, 0, lease) if waits else partial(parts.workload.abort, lease, waits=False)
+        unheld = await _set_for_good(parts, note.baseline, restore)
     if note.by_weights and unrouted is None:
         unrouted = await _give_back(parts, lease)  # a sync from before the hold may have set the route again, and has ended
-    await parts.workload.abort(lease)
+    await parts.workload.abort(lease, waits=waits)
     await _say(parts, f"{note.baseline} is restored without Git, which still says {note.change.version}: {note.why}")
     if fault := unrouted or unheld:
         raise fault
@@ -68,9 +70,9 @@ async def deploy_without_git(parts: Parts, note: Note, lease: Lease) -> None:
         raise unheld
 
 
-async def undo_without_git(parts: Parts, note: Note, lease: Lease) -> None:
+async def undo_without_git(parts: Parts, note: Note, lease: Lease, *, waits: bool = True) -> None:
     """Undo `deploy_without_git`: Git says the restored version all along, unless it had to be told something else already."""
-    await parts.workload.abort(lease)
+    await parts.workload.abort(lease, waits=waits)
     if note.holder:
         edits = edits_of(parts.settings.edits, note.baseline)
         await parts.followed.keep_note(lease, write_note(note.of_baseline(edits, secrets.token_hex(6))))

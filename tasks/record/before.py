@@ -13,8 +13,8 @@ from tasks.lifecycle.kept_runs import write
 from tasks.record.journal import say
 from tasks.record.kept_index import name_of
 from tasks.rules.rollout.deployed import places_of
-from tasks.rules.rollout.left import names_of
 from tasks.rules.rollout.migrations import Here
+from tasks.rules.rollout.version_name import names_of
 
 FOLDER = "before"
 WHAT = "which says what ran before each version"

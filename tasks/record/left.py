@@ -21,8 +21,9 @@ from tasks.lifecycle.kept_runs import RUN, has_open_head, write
 from tasks.record.journal import say
 from tasks.record.kept_index import name_of
 from tasks.rules.rollout.deployed import places_of
-from tasks.rules.rollout.left import Left, names_of
+from tasks.rules.rollout.left import Left
 from tasks.rules.rollout.migrations import Here
+from tasks.rules.rollout.version_name import names_of
 
 FOLDER = "left"
 WHAT = "which says what a rollback left"
@@ -54,9 +55,9 @@ async def note_over(service: str, *, here: Here, run: str) -> None:
     await _change(service, here, lambda left: left._replace(over=over) if left.run == run else left)
 
 
-async def note_release(service: str, *, here: Here) -> None:
-    """Keep that a release begins to prepare a version: a canary there is not a rollback's from now on."""
-    await _change(service, here, lambda left: left._replace(is_released=True))
+async def note_release(service: str, *, here: Here, version: str) -> None:
+    """Keep that a release begins to prepare the version that the last rollback was to bring back: a canary of it is the release's then."""
+    await _change(service, here, lambda left: left._replace(is_released=True) if version in names_of(left.serves) else left)
 
 
 async def _change(service: str, here: Here, changed: Callable[[Left], Left]) -> None:
@@ -75,6 +76,11 @@ async def find_left(service: str, *, here: Here, version: str = "") -> Left | No
     known = [one for one in found if one is not None and (version or one.at)]
     last = max(known, key=lambda one: one.at.timestamp() if one.at else 0.0, default=None)
     return last and last._replace(is_open=RUN.fullmatch(last.run) is not None and await asyncio.to_thread(has_open_head, last.run))
+
+
+async def is_any_left() -> bool:
+    """Say whether a rollback left anything anywhere, so that it must be looked for."""
+    return bool(await asyncio.to_thread(kept_names, FOLDER))
 
 
 async def files_of_left(service: str, *, here: Here, version: str) -> list[str]:

@@ -11,8 +11,9 @@ from typing import Any
 from prefect import task
 
 from blocks.errors import WorldMoved
-from blocks.platform import Endpoints, Lease, Platform, Position, source_version
+from blocks.platform import Endpoints, Lease, Platform, Position
 from tasks.lifecycle.retries import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
+from tasks.rules.rollout.version_name import named_there
 
 
 @task(name="read position", **OBSERVE_PLATFORM)
@@ -64,8 +65,8 @@ async def prepare_revision(platform: Platform, *, version: str, lease: Lease, ti
 def called(position: Position | dict[str, Any], version: str) -> str | None:
     """Say what a version that was prepared is called there, with the configuration that it runs with; None if it is not there."""
     names = [name for name in (position["canary"], position["baseline"]) if name]
-    alike = [name for name in names if source_version(name) == version]
-    return version if version in names else next(iter(alike), None)
+    found = named_there(version, names, present=position.get("configuration", ""))
+    return found if found in names else None
 
 
 @task(name="shift traffic", **ONCE_ON_PLATFORM)
@@ -97,9 +98,9 @@ async def promote_revision(platform: Platform, *, version: str, lease: Lease, ke
 
 
 @task(name="abort canary", **OBSERVE_PLATFORM)
-async def abort_canary(platform: Platform, *, lease: Lease) -> Position:
-    """Send everything to the baseline and remove the canary, and read back that it is so."""
-    await platform.abort(lease)
+async def abort_canary(platform: Platform, *, lease: Lease, waits: bool = True) -> Position:
+    """Send everything to the baseline and remove the canary, and read back that it is so; see `abort` for `waits`."""
+    await platform.abort(lease, waits=waits)
     position = await platform.current()
     if position["canary"] is not None:
         raise WorldMoved(f"the canary {position['canary']} is still there after it was aborted; see the platform's progress")

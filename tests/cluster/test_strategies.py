@@ -10,7 +10,7 @@ from blocks.errors import BadInput, RolloutFailed, WorldMoved
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.kubernetes.workload import FOR
 from blocks.platform import Lease
-from tests.cluster.cluster_world import Gateway, Visitor, World
+from tests.cluster.cluster_world import IMAGE, Gateway, Visitor, World
 from tests.cluster.scene import FIRST, READY, SECOND, THIRD, Scene, raise_scene
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
@@ -187,12 +187,32 @@ async def test_a_change_of_the_configuration_alone_is_a_release_of_its_own(scene
     await scene.platform.promote(lease)
     assert (await scene.platform.current())["baseline"] == SECOND
     await scene.world.apply({**settings, "data": {"PODINFO_UI_MESSAGE": "new"}})
+    position = await scene.platform.current()
+    assert (position["baseline"], position.get("changed")) == (SECOND, ["ConfigMap settings: PODINFO_UI_MESSAGE changed"])
+    await scene.platform.release_lease(lease)
     previous = (await scene.platform.current())["baseline"]
     assert previous is not None
     assert previous.startswith(f"{SECOND}+config.")
+    lease = await scene.platform.acquire_lease("next")
     await bring(scene, SECOND, lease, 100)
     position = await scene.platform.current()
     assert (position["baseline"], position["canary"], position["percent"]) == (previous, SECOND, 100)
     await scene.platform.promote(lease)
     position = await scene.platform.current()
     assert (position["baseline"], position["previous"]) == (SECOND, previous)
+
+
+@pytest.mark.parametrize("scene", ["rolling"], indirect=True)
+async def test_what_ran_before_a_version_that_others_put_there_is_what_stood_there(scene: Scene) -> None:
+    """By kubectl, forward and back again: the cluster's own history says it, and how old each revision is."""
+    lease = await scene.platform.acquire_lease("run")
+    await bring(scene, SECOND, lease, 100)
+    await scene.platform.promote(lease)
+    await scene.platform.release_lease(lease)
+    path = scene.world.cluster.path("Deployment", "podinfo")
+    for version, before in ((THIRD, SECOND), (FIRST, None)):
+        patch = {"spec": {"template": {"spec": {"containers": [{"name": "podinfo", "image": f"{IMAGE}:{version}"}]}}}}
+        await scene.world.cluster.call("PATCH", path, body=patch, content_type="application/strategic-merge-patch+json")
+        await scene.world.rolled_out()
+        position = await scene.platform.current()
+        assert (position["baseline"], position["previous"], position.get("replaced")) == (version, before, SECOND)

@@ -89,9 +89,9 @@ class HostilePlatform(Block):
         if position["canary"]:
             self._act("", baseline=position["canary"], canary=None, percent=0, previous=position["baseline"])
 
-    async def abort(self, lease: Lease) -> None:
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:
         """Take the canary away."""
-        del lease
+        del lease, waits
         self._act("", canary=None, percent=0)
 
     async def endpoints(self) -> Endpoints:

@@ -121,7 +121,7 @@ async def turns(_name: str) -> AsyncIterator[None]:
 def course(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Write down what is looked at and what is done, in order."""
     found = Course()
-    both = {"wait_while_held": found.look, "named": found.named, "retried": lambda task: task, "acquire_lease": nothing}
+    both = {"wait_while_held": found.look, "named": found.named, "retried": lambda task: task, "lease_for_release": nothing}
     both |= {"expect_may_go_forward": nothing, "keep_way": nothing, "keep_plan": nothing}
     ways: dict[Any, dict[str, Any]] = {
         migrations: {"wait_while_held": found.look, "_run": found.migrate, "turns": turns, "expect_jobs": lambda *_: None},

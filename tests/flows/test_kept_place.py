@@ -52,7 +52,7 @@ async def test_a_release_that_is_refused_the_lease_keeps_no_place(environment: s
     async def refuse(*_: Any, **__: Any) -> None:
         raise Refused("another release owns it")
 
-    ways = {"platform_of": moved, "approved_platform": moved, "informed": moved, "acquire_lease": refuse, "retried": lambda task: task}
+    ways = {"platform_of": moved, "approved_platform": moved, "informed": moved, "lease_for_release": refuse, "retried": lambda task: task}
     ways |= dict.fromkeys(("expect_may_go_forward", "what_holds_a_target", "wait_while_held", "expect_data", "fix_settings"), nothing)
     for module in (steps, staging):
         for name, way in ways.items():

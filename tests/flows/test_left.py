@@ -17,7 +17,7 @@ from flows.rollout import bad_version, known, left, redeploy, revert
 from flows.rollout.bad_version import expect_known
 from tasks.record import journal
 from tasks.record.before import keep_before
-from tasks.record.left import files_of_left, find_left, keep_left
+from tasks.record.left import files_of_left, find_left, forget_left, keep_left
 from tasks.record.without_key import rolling_back
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
@@ -286,6 +286,20 @@ async def test_a_canary_of_a_release_that_cannot_be_removed_keeps_no_rollback_to
     assert (await bring_back(world, monkeypatch, bad="BAD", to="V0"))[-2:] == ["shift 100", "promote"]
 
 
+@pytest.mark.parametrize("strategy", ["rolling", "canary"])
+async def test_in_place_nothing_waits_until_the_bad_version_is_up_everywhere_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, strategy: str
+) -> None:
+    """A release's canary is begun anew; beside a baseline without a pod its requests stay with it."""
+    stand(world, "BAD", "V0", previous="V-1", owner="r9")
+    world.platform.position["percent"] = 100
+    world.platform.ill = {"BAD"}
+    monkeypatch.setattr(FakePlatform, "strategy", strategy, raising=False)
+    assert await world.decide(bad="BAD", to="V0") == "BAD"
+    anew = ["abort", "prepare V0"] if strategy == "rolling" else []
+    assert await bring_back(world, monkeypatch, bad="BAD", to="V0") == [*anew, "shift 100", "promote"]
+
+
 @pytest.mark.parametrize(("owner", "percent"), [("r0", 50), (None, 0), ("r0", 100)])
 async def test_a_canary_that_a_rollback_started_is_not_removed(
     world: World, monkeypatch: pytest.MonkeyPatch, owner: str | None, percent: int
@@ -335,3 +349,67 @@ async def bring_back(world: World, monkeypatch: pytest.MonkeyPatch, *, bad: str,
         await revert.roll_back(world.phase, "production", reason=as_reason("x"), to=to, bad=bad, on_demand=True)
     effects = [call for call in world.platform.calls if not call.startswith("acquire_lease")]
     return [re.sub(r"( \d+){2}$" if effect.startswith("prepare") else r" \d+$", "", effect) for effect in effects]
+
+
+@pytest.mark.parametrize("runs", ["2.0", "2.0+config.a"])
+@pytest.mark.parametrize("bad", ["", "2.0"])
+async def test_a_version_whose_secret_was_rotated_is_left_by_its_plain_name(world: World, runs: str, bad: str) -> None:
+    """It is kept by both names, so that no later rollback returns to it."""
+    stand(world, runs, previous="V0")
+    decided = await world.decide(bad=bad)
+    with rolling_back():
+        chosen = await revert._choose(
+            world.phase, world.platform, environment="production", reason=as_reason("x"), bad=decided, to="previous", restored=[],
+            is_first=False, on_demand=True,
+        )  # fmt: skip
+    assert (chosen.kind, chosen.version) == ("redeploy", "V0")
+    for name in {runs, "2.0"}:
+        assert await find_left("shop", here=HERE, version=name) is not None, name
+
+
+@pytest.mark.parametrize("hours", [0, 200])
+async def test_an_earlier_configuration_that_a_rollback_brought_is_not_what_that_one_left(
+    world: World, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The alarm names 2.0, which was released with another configuration; who asks to leave that finds it left."""
+    stand(world, "2.0+config.a", previous="V0")
+    await keep_left("shop", here=HERE, version="2.0", serves="2.0+config.a", run="r0", brought=("2.0+config.a",))
+    for module in (bad_version, left):
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + timedelta(hours=hours))
+    with pytest.raises(Refused, match=r"nothing to roll back from 2.0 was found; what runs is production 2.0\+config.a"):
+        await world.decide(bad="2.0")
+    assert await world.decide(bad="2.0+config.a") == "2.0+config.a"
+
+
+async def test_a_release_of_the_configuration_alone_goes_back_to_what_its_review_found(world: World) -> None:
+    """The name that was reviewed is good, although the version under release has the same one without the hash."""
+    await journal.append_entry(RUN, "Reviewed", kind="review", evidence={"current": {"production": "2.0+config.a"}})
+    stand(world, "2.0+config.a", previous="V0", owner=RUN)
+    choose = {"phase": world.phase, "platform": world.platform, "environment": "production", "reason": as_reason("x"), "bad": "2.0"}
+    with rolling_back():
+        chosen = await revert._choose(**choose, to="previous", restored=[], is_first=False, on_demand=False)  # type: ignore[arg-type]
+    assert (chosen.kind, chosen.version) == ("nothing", "2.0+config.a")
+
+
+async def test_a_release_that_died_before_its_first_effect_is_not_followed_by_a_step_down(world: World) -> None:
+    """It owned the place, so it was rolled back by doing nothing; who reads the alarm asks for a rollback, and is told that it is done."""
+    stand(world, "V0", previous="V-1", owner=RUN)
+    with rolling_back():
+        chosen = await revert._choose(
+            world.phase, world.platform, environment="production", reason=as_reason("x"), bad="V1", to="previous", restored=[],
+            is_first=False, on_demand=False,
+        )  # fmt: skip
+    assert (chosen.kind, chosen.version) == ("nothing", "V0")
+    stand(world, "V0", previous="V-1")
+    with pytest.raises(Refused, match=f"V0 serves since the rollback {RUN} of .* which left V1"):
+        await world.decide()
+
+
+async def test_what_ran_before_a_version_that_others_put_there_again_is_asked(world: World) -> None:
+    """They went back from 2.0 to V0 by hand: what was kept of V0's promotion was before that, and 2.0 is what they left."""
+    await keep_before("shop", here=HERE, version="V0", before="V-1")
+    stand(world, "V0")
+    world.platform.position.update(replaced="2.0")
+    await forget_left("shop", here=HERE, versions=["BAD"])
+    with pytest.raises(Refused, match=r"others put V0 in the place of 2\.0, so no earlier version is known here; name one"):
+        await world.decide()

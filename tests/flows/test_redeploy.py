@@ -63,7 +63,44 @@ async def test_everything_else_is_prepared(monkeypatch: pytest.MonkeyPatch, ther
     """A canary without requests may not be up; another version's goes first."""
     desk = Desk(monkeypatch, **there)
     assert await desk.redeploy() == "GOOD"
+    assert desk.effects == [*(["abort"] if there["canary"] == "WORSE" else []), "prepare GOOD", "shift 100", "promote"]
+
+
+@pytest.mark.parametrize("percent", [0, 50, 100])
+async def test_with_a_baseline_that_is_never_well_a_canary_of_another_version_goes(monkeypatch: pytest.MonkeyPatch, percent: int) -> None:
+    """A release stood there as on-call asked for an older version by its name."""
+    desk = Desk(monkeypatch, canary="NEWER", percent=percent)
+    desk.platform.ill = {"BAD"}
+    assert await desk.redeploy() == "GOOD"
+    assert desk.effects == ["abort", "prepare GOOD", "shift 100", "promote"]
+    assert desk.platform.position["baseline"] == "GOOD"
+
+
+async def test_a_canary_that_cannot_be_removed_keeps_no_rollback(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What starts the version replaces it; that it failed is said."""
+    desk = Desk(monkeypatch, canary="NEWER", percent=50)
+
+    async def fails(*_: Any, **__: Any) -> None:
+        raise RolloutFailed("its script exited with 1")
+
+    monkeypatch.setattr(desk.platform, "abort", fails)
+    assert await desk.redeploy() == "GOOD"
     assert desk.effects == ["prepare GOOD", "shift 100", "promote"]
+    assert "NEWER of production could not be removed; the rollback goes on: RolloutFailed: its script" in desk.said[0]
+
+
+@pytest.mark.parametrize("error", [Superseded, Refused, Temporary])
+async def test_who_may_not_remove_a_canary_starts_nothing(monkeypatch: pytest.MonkeyPatch, error: type[ShipwayError]) -> None:
+    """Another run does, or this one later."""
+    desk = Desk(monkeypatch, canary="NEWER", percent=50)
+
+    async def fails(*_: Any, **__: Any) -> None:
+        raise error("not now")
+
+    monkeypatch.setattr(desk.platform, "abort", fails)
+    with pytest.raises(error):
+        await desk.redeploy()
+    assert desk.effects == []
 
 
 async def test_a_version_that_cannot_get_all_requests_is_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,7 +194,7 @@ async def test_the_promotion_of_another_version_is_not_finished(monkeypatch: pyt
     """Only what the rollback returns to."""
     desk = Desk(monkeypatch, canary="WORSE", percent=100, under_way="promotion")
     assert await desk.redeploy() == "GOOD"
-    assert desk.effects == ["prepare GOOD", "shift 100", "promote"]
+    assert desk.effects == ["abort", "prepare GOOD", "shift 100", "promote"]
 
 
 async def test_a_newer_rollback_ends_this_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from blocks.outside_text import as_name, as_reason
 from flows import rollback
 from flows.lifecycle import frame
 from flows.lifecycle.context import Phase
-from flows.rollout import bad_version, left, revert
+from flows.rollout import bad_version, choice, left, revert
 from flows.rollout.bad_version import version_to_leave_by
 from tasks.record import journal, store
 from tasks.record.without_key import rolling_back
@@ -57,9 +57,9 @@ async def read(platform: FakePlatform) -> Any:
     return await platform.current()
 
 
-async def abort(platform: FakePlatform, *, lease: Any) -> None:
+async def abort(platform: FakePlatform, *, lease: Any, waits: bool = True) -> None:
     """Remove its canary."""
-    await platform.abort(lease)
+    await platform.abort(lease, waits=waits)
 
 
 async def here(_: Any, __: Any, environment: str) -> Here:
@@ -82,7 +82,7 @@ class World:
         self.phase = Phase(RUN, 1, RUN, plan, "plan.yaml", ".", None)  # type: ignore[arg-type]
 
         stand_ins = {"platform_of": self.give, "retried": lambda work: work, "read_position": read, "expect_no_contract": none}
-        for module in (bad_version, revert, left):
+        for module in (bad_version, revert, left, choice):
             for name, stand_in in {**stand_ins, "abort_canary": abort, "named": lambda work, _: work, "read_here": here}.items():
                 monkeypatch.setattr(module, name, stand_in, raising=False)
         monkeypatch.setattr(bad_version, "releases_there", self.releases_there)

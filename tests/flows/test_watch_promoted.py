@@ -32,13 +32,14 @@ class Serving:
     def __init__(self, *found: Any) -> None:
         """Begin with what the looks will find, one after the other."""
         self.left, self.looks, self.version = list(found), 0, "1.1"
+        self.changed = list[str]()
 
     async def look_at(self, _platform: Any) -> Any:
         """Give the position, or fail."""
         self.looks += 1
         if isinstance(self.left[0], Exception):
             raise self.left.pop(0)
-        return {"baseline": self.version}, {"public": "http://shop.example"}
+        return {"baseline": self.version, "changed": self.changed}, {"public": "http://shop.example"}
 
     async def probe(self, target: str, *, verification: Any, version: str, receiver: Receiver) -> Any:
         """Ask for its health."""
@@ -113,3 +114,13 @@ async def test_what_is_promoted_is_not_what_runs_any_more(phase: Kept, monkeypat
     serve(monkeypatch, WELL).version = "1.0"
     hold_for(monkeypatch, FROZEN)
     assert "came to run 1.0, not 1.1" in await held(phase)
+
+
+async def test_a_configuration_that_changes_meanwhile_fails_nothing_and_is_noted_once(phase: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pods that run have read the earlier one; to bring the other one is another release."""
+    serve(monkeypatch, WELL, WELL, WELL).changed = ["Secret shop-db: password changed"]
+    hold_for(monkeypatch, FROZEN, None)
+    assert await held(phase) == ""
+    assert [entry.kind for entry in phase.entries] == ["gate", "note"]
+    what = str(phase.entries[1].what)
+    assert "changed while 1.1 is held: Secret shop-db: password changed" in what

@@ -97,6 +97,24 @@ class EffectContract:
         assert where(await environment.platform().current()) == (environment.second, None, 0)
         await environment.expect_answers(environment.second)
 
+    @pytest.mark.parametrize("percent", [0, ALL])
+    async def test_whatever_the_baseline_is_a_rollback_puts_another_version_in_the_place_of_any_canary(
+        self, environment: ContractEnvironment, percent: int
+    ) -> None:
+        """An abort that waits for nothing makes way for it: that the baseline is never well is why one rolls back to an older one."""
+        lease = await environment.platform().acquire_lease("run-1")
+        await environment.bring(lease, environment.second, *([percent] if percent else []))
+        if not await environment.make_ill(environment.first):
+            pytest.skip("no version of this environment can be made ill")
+        lease = await environment.platform().acquire_lease("rollback", takeover=True)
+        for _ in range(2):
+            await environment.platform().abort(lease, waits=False)
+            assert (await environment.platform().current())["canary"] is None
+        await environment.bring(lease, environment.third, ALL)
+        await environment.platform().promote(lease)
+        assert where(await environment.platform().current()) == (environment.third, None, 0)
+        await environment.expect_answers(environment.third)
+
     async def test_another_version_replaces_the_canary_and_the_baseline_removes_it(self, environment: ContractEnvironment) -> None:
         """There is one canary at most; the version that serves needs none."""
         lease = await environment.platform().acquire_lease("run-1")

@@ -60,6 +60,11 @@ class ContractEnvironment(ABC):
         del url, text
         return False
 
+    async def make_ill(self, version: str) -> bool:
+        """Let a version not be well until `restore`, whatever starts it; False if it cannot be made to."""
+        del version
+        return False
+
     def job(self, *, succeeds: bool) -> dict[str, Any]:
         """Give the manifest of a Job, for a platform that runs them."""
         raise NotImplementedError(f"override `job` (succeeds={succeeds}): the platform runs Jobs")

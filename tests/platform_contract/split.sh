@@ -16,7 +16,7 @@ shift) put "$baseline" "$2" "$3" ;;
 promote) put "$2" ;;
 rollback) put "${2:--}" ;;
 status) [ ! -f $split ] || cat $split ;;
-verify) grep -qw -- "$2" $split ;;
+verify) [ ! -e "running/ill-$2" ] && grep -qw -- "$2" $split ;;
 counts)
     for version in $(cut -d' ' -f1-2 $split 2>/dev/null); do
         [ "$version" != - ] || continue

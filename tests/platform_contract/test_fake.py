@@ -47,6 +47,11 @@ class FakeContractEnvironment(ContractEnvironment):
         platform.broken = {self.second}
         return platform, self.second
 
+    async def make_ill(self, version: str) -> bool:
+        """Let it be so."""
+        self.fake.ill.add(version)
+        return True
+
     def empty(self) -> FakePlatform:
         """Give one that no one used."""
         platform = FakePlatform(baseline=None, canary=None, percent=0)

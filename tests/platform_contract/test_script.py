@@ -13,7 +13,7 @@ import pytest
 
 from tests.platform_contract.contract import PlatformContract
 from tests.platform_contract.environment import ALL, ContractEnvironment
-from tests.script_environments import end_service, lay_out, quotes
+from tests.script_environments import SCRIPTS, end_service, lay_out, quotes
 
 if TYPE_CHECKING:
     from blocks.script.platform import ScriptPlatform
@@ -38,7 +38,19 @@ class OneStep(ContractEnvironment):
 
     def platform(self) -> ScriptPlatform:
         """Give a new instance."""
-        return quotes(self.folder, self.port)
+        verify = ["sh", "-c", '[ ! -e "running/ill-$1" ] && ./quotes.sh verify "$1"', "verify", "{version}"]
+        return quotes(self.folder, self.port, scripts={**SCRIPTS, "verify": verify})
+
+    async def make_ill(self, version: str) -> bool:
+        """Let `verify` say so."""
+        (self.folder / "running" / f"ill-{version}").touch()
+        return True
+
+    async def restore(self) -> None:
+        """Let all be well again."""
+        for file in (self.folder / "running").glob("ill-*"):
+            file.unlink()
+        await super().restore()
 
     def broken(self) -> tuple[ScriptPlatform, str]:
         """Give a version of which there is no release."""
@@ -107,6 +119,11 @@ class Shares(ContractEnvironment):
         other = Shares(self.folder.with_name(f"{self.folder.name}-empty"))
         other.folder.mkdir()
         return other.platform()
+
+    async def make_ill(self, version: str) -> bool:
+        """Let `verify` say so."""
+        (self.folder / "running" / f"ill-{version}").touch()
+        return True
 
     async def ask(self, url: str) -> str:
         """Send a request by the shares in force, and count it."""

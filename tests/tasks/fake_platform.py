@@ -27,6 +27,7 @@ class FakePlatform:
 
     Fields:
         broken: Versions that cannot come up.
+        ill: Versions that are not well as the baseline.
         interferes: What another makes of the position right after each effect.
     """
 
@@ -41,6 +42,7 @@ class FakePlatform:
         self.calls: list[str] = []
         self.interferes: dict[str, Any] = {}
         self.broken: set[str] = set()
+        self.ill: set[str] = set()
         self.is_rollback = [False]  # shared by the views of one environment
         self._ready()
 
@@ -67,6 +69,8 @@ class FakePlatform:
         """Bring a canary up; none if the version serves already."""
         self._expect(lease)
         canary = None if version == self.position["baseline"] else version
+        if self.position["canary"] not in {None, version} and self.position["baseline"] in self.ill:
+            raise RolloutFailed(f"{self.position['baseline']} is not well")  # as it is gone to first
         if canary in self.broken:
             self._do(f"prepare {version} {lease['generation']} {timeout_seconds:g}", canary=None, percent=0)
             raise RolloutFailed(f"{version} does not come up", evidence=("exited with status 1",))
@@ -95,9 +99,11 @@ class FakePlatform:
             previous = None if position["previous"] == position["canary"] else position["previous"]
         self._do(f"promote {lease['generation']}", baseline=position["canary"], canary=None, percent=0, previous=previous)
 
-    async def abort(self, lease: Lease) -> None:
-        """Remove the canary."""
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:
+        """Remove the canary; a baseline that is ill is waited for in vain."""
         self._expect(lease)
+        if waits and self.position["canary"] and self.position["baseline"] in self.ill:
+            raise RolloutFailed(f"{self.position['baseline']} is not well")
         self._do(f"abort {lease['generation']}", canary=None, percent=0)
 
     async def endpoints(self) -> Endpoints:

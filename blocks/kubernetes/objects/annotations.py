@@ -35,10 +35,13 @@ class State:
         baseline_revision: The ReplicaSet or ControllerRevision that holds its pod template.
         canary: The version being rolled out.
         percent: The requested share of traffic.
-        config: The hash of the canary's configuration, which counts as the present one meanwhile.
+        config: The hash of the configuration that counts as the present one: the canary's, or what it was at a takeover. It stays until
+            the lease is released, so that no version gets another name under its owner.
         config_parts: The digests of its parts.
         phase: "promoting" while the workload itself is updated to the canary's version.
         previous: The version that served before the last promotion; never one that a rollback took away.
+        stood: The version that served when Shipway promoted it, or found it there, with the hash of its configuration if one is noted: if
+            another one serves, others put that there, and `previous` ran before the one that stood there.
         rolled_back: The version that a rollback took away; empty again once a release is promoted.
         gitops: What undoes the change that a GitOps engine deploys from Git, in the words of who wrote it.
     """
@@ -54,11 +57,14 @@ class State:
     config_parts: str = ""
     phase: str = ""
     previous: str = ""
+    stood: str = ""
     rolled_back: str = ""
     gitops: str = ""
 
 
 NO_STATE = State()
+CLEARED: Json = {"baseline": "", "baseline_revision": "", "canary": "", "percent": 0, "phase": "", "rollback": ""}
+PRESENT: Json = {"config": "", "config_parts": ""}  # names go by the configuration as it is
 
 
 def state_of(workload: Json) -> State:
@@ -129,6 +135,11 @@ def promoted(state: State) -> dict[str, str]:
     if not state.rollback:
         return {"previous": state.baseline or state.previous, "rolled_back": ""}
     return {"previous": "" if is_canary(state, state.previous) else state.previous, "rolled_back": state.baseline}
+
+
+def aborted(state: State) -> Json:
+    """Give the fields that change once the canary is removed; a rollback stays one, and calls the versions as it did."""
+    return {**CLEARED, "rollback": state.rollback} | ({} if state.rollback else PRESENT)
 
 
 def annotations_of(state: State, *, uid: str, key: bytes) -> dict[str, str | None]:

@@ -173,3 +173,9 @@ def suffix_of(template: Json, now: str) -> str:
     """
     noted = ((template.get("metadata") or {}).get("annotations") or {}).get(CONFIG_ANNOTATION, "")
     return f"{CONFIGURATION}{noted}" if noted and now and noted != now else ""
+
+
+def may_be(one: str, other: str) -> bool:
+    """Return whether two versions can be the same one: a name without a hash is any of its configurations."""
+    (source, _, config), (other_source, _, other_config) = (name.partition(CONFIGURATION) for name in (one, other))
+    return source == other_source and (not config or not other_config or config == other_config)

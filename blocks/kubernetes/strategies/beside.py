@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.errors import BadInput, RolloutFailed, WorldMoved
-from blocks.kubernetes.objects.annotations import is_canary, promoted
+from blocks.kubernetes.objects.annotations import CLEARED, aborted, is_canary, promoted
 from blocks.kubernetes.objects.selectors import matches
 from blocks.kubernetes.revision import expect_untouched, revision_of
 from blocks.kubernetes.rollout import await_rollout
@@ -23,16 +23,6 @@ from blocks.kubernetes.write import restore, set_state, template_for, try_versio
 from blocks.platform import Lease
 
 Json = dict[str, Any]
-CLEARED: Json = {
-    "baseline": "",
-    "baseline_revision": "",
-    "canary": "",
-    "config": "",
-    "config_parts": "",
-    "percent": 0,
-    "phase": "",
-    "rollback": "",
-}
 
 
 async def prepare(target: Target, traffic: Traffic, version: str, lease: Lease, *, timeout_seconds: float) -> None:
@@ -101,13 +91,14 @@ async def promote(target: Target, traffic: Traffic, lease: Lease) -> None:
     await await_stable(target, workload, version, lease)
     await prescale(target, lease, percent=ALL)
     await _remove_canary(target, traffic, lease)
-    await set_state(target, lease, **CLEARED, **promoted(state))
+    await set_state(target, lease, **CLEARED, **promoted(state), stood=target.started(workload))
 
 
-async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:
+async def abort(target: Target, traffic: Traffic, lease: Lease, *, waits: bool = True) -> None:
     """Abort: shift all traffic to the baseline and remove the canary, also if the traffic split is missing or rejected.
 
-    The traffic does not wait until the workload is as it was: pods of the canary's version there are not worse than those beside it.
+    The traffic does not wait until the workload is as it was: pods of the canary's version there are not worse than those beside it. If
+    another version is started next nothing waits for stable pods, as that may be what must replace a baseline that has none.
 
     Raises:
         WorldMoved: The canary is removed and the workload is as it was, but requests do not reach it as before; or the workload cannot be
@@ -124,16 +115,16 @@ async def abort(target: Target, traffic: Traffic, lease: Lease) -> None:
             fault = error
     beside = bool(state.canary) or await canary_of(target) is not None
     if beside:
-        await prescale(target, lease, percent=ALL if state.phase else state.percent)
+        await prescale(target, lease, percent=ALL if state.phase else state.percent, waits=waits)
         trouble = await shift_back(target, traffic, lease)
     if fault is not None:
         raise fault
-    if updated:
+    if updated and waits:
         await await_stable(target, workload, state.baseline, lease, patient=True)
     if beside:
         await remove_canary(target, lease)
     if state.canary:
-        await set_state(target, lease, **{**CLEARED, "rollback": state.rollback})
+        await set_state(target, lease, **aborted(state))
     if trouble:
         raise WorldMoved(f"the canary of {target.title} was removed and {state.baseline or 'the workload'} runs as before, but {trouble}")
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from blocks.errors import WorldMoved
-from blocks.kubernetes.objects.annotations import State
+from blocks.kubernetes.objects.annotations import CLEARED, State
 from blocks.kubernetes.objects.diff import diff
 from blocks.kubernetes.revision import revision_of
 from blocks.kubernetes.routing.select import traffic_of
-from blocks.kubernetes.strategies.beside import CLEARED, await_stable
 from blocks.kubernetes.strategies.beside import abort as abort_beside
+from blocks.kubernetes.strategies.beside import await_stable
 from blocks.kubernetes.workload import Target, expect_history, expect_movable, orphan_of, owned, until_unchanged, write
 from blocks.kubernetes.write import applied_body, apply, fields_of, new_template
 from blocks.platform import Lease

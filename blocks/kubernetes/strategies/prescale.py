@@ -22,13 +22,14 @@ ALL = 100
 ENOUGH_SECONDS = 30.0
 
 
-async def prescale(target: Target, lease: Lease, *, percent: int) -> None:
+async def prescale(target: Target, lease: Lease, *, percent: int, waits: bool = True) -> None:
     """Scale the stable workload up once to what it had, if an autoscaler left it fewer pods than the returning traffic needs.
 
     Args:
         target: The workload.
         lease: Our lease.
         percent: The canary's share, which returns.
+        waits: Whether to wait for the pods, and to expect one.
 
     Raises:
         RolloutFailed: No pod of it is available in the end, so that shifted requests would all fail.
@@ -40,6 +41,8 @@ async def prescale(target: Target, lease: Lease, *, percent: int) -> None:
     if needed == 0 or available(workload) >= needed or (replicas >= needed and is_available(workload)):
         return
     refusal = await _raise(target, lease, before)
+    if not waits:
+        return
     coming = min(needed, int((await target.read())["spec"].get("replicas", 1)))  # a person may want fewer, and a refusal leaves fewer
     refusal = await _await(target, lease, pods=coming) or refusal
     if not available(await target.read()):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from blocks.errors import BadInput, WorldMoved
-from blocks.kubernetes.objects.annotations import is_canary, promoted
+from blocks.kubernetes.objects.annotations import CLEARED, aborted, is_canary, promoted
 from blocks.kubernetes.revision import expect_untouched, expect_version
 from blocks.kubernetes.routing.select import traffic_of
 from blocks.kubernetes.stateful import free_stuck, restore_partition, set_partition
-from blocks.kubernetes.strategies.beside import CLEARED, await_stable, remember
 from blocks.kubernetes.strategies.beside import abort as abort_beside
+from blocks.kubernetes.strategies.beside import await_stable, remember
 from blocks.kubernetes.workload import Target, expect_history, expect_movable, orphan_of, owned
 from blocks.kubernetes.write import restore, set_state, template_for, try_version, write_version
 from blocks.platform import Lease
@@ -71,25 +71,26 @@ async def promote(target: Target, lease: Lease) -> None:
         raise WorldMoved(f"{state.canary} does not run everywhere in {target.title}; it cannot be made the baseline")
     await await_stable(target, workload, state.canary, lease)
     await restore_partition(target, lease)
-    await set_state(target, lease, **CLEARED, **promoted(state))
+    await set_state(target, lease, **CLEARED, **promoted(state), stood=target.started(workload))
 
 
-async def abort(target: Target, lease: Lease) -> None:
-    """Abort: roll back to exactly the baseline's pod template."""
+async def abort(target: Target, lease: Lease, *, waits: bool = True) -> None:
+    """Abort: roll back to exactly the baseline's pod template, and wait for its pods unless another version is started next."""
     workload, state = await owned(target, lease)
     if not state.canary:
         return
     if state.percent or target.version(workload) != state.baseline:
-        await _undo(target, lease, state.baseline_revision, state.baseline)
+        await _undo(target, lease, state.baseline_revision, state.baseline, waits=waits)
     await restore_partition(target, lease)
-    await set_state(target, lease, **{**CLEARED, "rollback": state.rollback})
+    await set_state(target, lease, **aborted(state))
 
 
-async def _undo(target: Target, lease: Lease, revision: str, version: str) -> None:
+async def _undo(target: Target, lease: Lease, revision: str, version: str, *, waits: bool = True) -> None:
     """Restore the previous template before the partition: else the pods that never ran the version would be updated to it."""
     workload = await restore(target, lease, revision, {})
     if target.kind == "StatefulSet":
         await set_partition(target, ALL, lease)
         await free_stuck(target, lease)
         workload = await target.read()
-    await await_stable(target, workload, version, lease, patient=True)
+    if waits:
+        await await_stable(target, workload, version, lease, patient=True)

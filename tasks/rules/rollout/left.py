@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
+from tasks.rules.rollout.version_name import is_alike, is_known_as, may_be, named_there
 from tasks.rules.rollout.waves import version_to_leave
 
-CONFIGURATION, PROMOTION = "+config.", "promotion"  # as in `blocks.platform`
+PROMOTION = "promotion"  # as in `blocks.platform`
 TWICE = timedelta(hours=1)  # within it a rollback that names no version is taken for the same one, asked for again
 SKEW = timedelta(minutes=1)  # of the clocks of two machines
 MOST_BROUGHT = 20
@@ -53,7 +54,41 @@ def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
     """
     if left is None or position["owner"] not in {left.run, None} or (left.is_released and position["owner"] is None):
         return False
-    return position["baseline"] == left.version and _is(position["canary"], left.serves)
+    return position["baseline"] == left.version and is_known_as(position["canary"], left.serves)
+
+
+def is_half_done(position: Mapping[str, Any], left: Left | None, *, version: str, is_left: bool, in_place: bool) -> bool:
+    """Say whether a rollback gave requests to an earlier version and did not end: what a release does next would give them back.
+
+    Args:
+        position: What an environment runs.
+        left: What the last rollback left there; None if that is not known.
+        version: The version under release, whose own canary is not a rollback's.
+        is_left: Whether any rollback left the version that is the baseline still.
+        in_place: Whether a version replaces the baseline in its place.
+    """
+    if not _has_requests(position, in_place=in_place):
+        return False
+    baseline, canary = position["baseline"], position["canary"]
+    brings = left is not None and not left.is_released and is_alike(canary, left.serves, besides=left.version)
+    if left is not None and brings and is_alike(baseline, left.version, besides=left.serves):
+        return True
+    return is_left and not is_alike(canary, version)
+
+
+def _has_requests(position: Mapping[str, Any], *, in_place: bool) -> bool:
+    """Say whether a canary has requests, or may have: what replaces the baseline in its place may have ended half-way."""
+    if position["canary"] is None:
+        return False
+    if position["percent"] > 0 or position.get("under_way") == PROMOTION or position.get("trouble"):
+        return True
+    return in_place and not position["ready"].get(position["baseline"], False)
+
+
+def is_of_another(position: Mapping[str, Any], *, version: str) -> bool:
+    """Say whether an environment has a canary, and neither that nor what serves is a version: its release did nothing there yet."""
+    canary = position["canary"]
+    return canary is not None and not is_alike(canary, version) and not is_alike(position["baseline"], version)
 
 
 def stays_after_all(position: Mapping[str, Any], left: Left) -> bool:
@@ -87,7 +122,9 @@ def serves_since(position: Mapping[str, Any], left: Left | None, *, at: datetime
     Of one that did not come to its end there, as it failed, the hour runs from its choice; one that is over there may be open for other
     environments. A time that is ahead was written before the clock was set back: how long ago that was is not known.
     """
-    if left is None or left.at is None or position["canary"] is not None or not _is(position["baseline"], left.serves):
+    if left is None or left.at is None or position["canary"] is not None:
+        return False
+    if not may_be(position["baseline"], left.serves) or position["baseline"] == left.version:
         return False
     return (left.is_open and left.over is None) or -SKEW <= at - (left.over or left.at) <= TWICE
 
@@ -96,7 +133,7 @@ def steps_down_again(position: Mapping[str, Any], choice: RollbackChoice, left: 
     """Say whether a choice leaves what a rollback brought for a still older version, and no release was promoted in between."""
     if choice.kind != "redeploy" or left is None or position["canary"] is not None:
         return False
-    return any(_is(position["baseline"], one) for one in left.brought)
+    return any(may_be(position["baseline"], one) for one in left.brought)
 
 
 def brought_by(choice: RollbackChoice, before: Left | None) -> tuple[str, ...]:
@@ -142,7 +179,7 @@ def all_as_meant(positions: Mapping[str, P], lefts: Mapping[str, Left], *, to: s
     return {name: meant[name] if is_under_way(one, lefts.get(name)) else one for name, one in positions.items()}
 
 
-def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: str, to: str) -> str | None:
+def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: str, to: str, of_release: bool = False) -> str | None:
     """Name the version that a choice leaves; None if it leaves none.
 
     Args:
@@ -150,25 +187,14 @@ def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: st
         choice: How it is rolled back.
         bad: The version to get rid of; "" for the newest there.
         to: The version to return to, or `previous`.
+        of_release: Whether a release is rolled back. Its version counts as left also where it did not come to run, as its process died
+            before that: who reads the alarm, and asks for a rollback, is about that version, too.
     """
-    if choice.version is None or choice.kind not in {"abort", "redeploy"}:
+    if choice.version is None or choice.kind not in {"abort", "redeploy", "nothing"}:
         return None
     baseline, canary = position["baseline"], position["canary"]
-    found = canary if choice.kind == "abort" else bad
+    if choice.kind == "nothing":
+        return bad if of_release and bad not in {"", choice.version} else None
+    found = canary if choice.kind == "abort" else named_there(bad, (canary, baseline), present=position.get("configuration", ""))
     found = found if found in {baseline, canary} else version_meant(baseline=baseline, canary=canary, to=to)
     return found if found != choice.version else None
-
-
-def names_of(version: str, *, besides: str = "") -> list[str]:
-    """Give the names by which a version is asked for: with the hash of its configuration, and without.
-
-    Args:
-        version: The version.
-        besides: Another one, which is asked for without that hash if it differs in its configuration alone.
-    """
-    plain = version.partition(CONFIGURATION)[0]
-    return [version] if plain == besides.partition(CONFIGURATION)[0] else list(dict.fromkeys([version, plain]))
-
-
-def _is(name: str | None, version: str) -> bool:
-    return name is not None and version in names_of(name)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
+
+from tasks.rules.rollout.version_name import VersionName, may_be, named_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,9 @@ def choose_rollback(
     to: str,
     fallback: str | None = None,
     is_first: bool = False,
+    others: Collection[str] = (),
+    configuration: str = "",
+    replaced: str = "",
 ) -> RollbackChoice:
     """Choose the quickest way to a version that is not the bad one.
 
@@ -43,10 +48,15 @@ def choose_rollback(
         to: `previous`, or the version that was asked for.
         fallback: The plan's fixed version, if nothing warm is left; None takes the one before.
         is_first: Whether a release is rolled back that found nothing running here: then there is nothing to return to.
+        others: Versions that are not meant by the name of the bad one, as a release of the configuration alone replaced them.
+        configuration: What a name without the hash of a configuration means here; "" if that is not known.
+        replaced: The version in whose place others put the baseline, or "".
 
     Returns:
         The way; `impossible` where no version to return to is known, with what a person can do.
     """
+    bad = bad and named_there(bad, (canary, baseline), others=others, present=configuration)
+    to = to if canary is None or (bad and VersionName.of(bad).source == VersionName.of(to).source) else named_there(to, (canary, baseline))
     wanted = None if to == "previous" else to
     away = bad or version_meant(baseline=baseline, canary=canary, to=to)
     if canary is not None and baseline is None and wanted is None:
@@ -55,13 +65,14 @@ def choose_rollback(
         return RollbackChoice("abort", baseline, f"{baseline} is still running beside {canary}: one switch of the traffic")
     if wanted is None and baseline is not None and baseline != away:
         return RollbackChoice("nothing", baseline, f"{baseline} serves, and {away} does not")
-    target = wanted or (fallback if fallback != away else None) or previous
+    target = wanted or (fallback if not may_be(fallback, away) else None) or previous
     if is_first and canary is None and target is None:
         return RollbackChoice("stays", away, f"nothing ran here before {away}, so there is no version to return to")
     if wanted is not None and wanted == away:
         return RollbackChoice("impossible", None, f"{wanted} is the version to get rid of; name another one with the field `version`")
     if target is None or target == away:
-        missing = "no earlier version is known here"
+        by_others = replaced and f"others put {baseline} in the place of {replaced}, so "
+        missing = f"{by_others}no earlier version is known here"
         return RollbackChoice("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")
     if target == baseline and canary is None:
         return RollbackChoice("nothing", baseline, f"{baseline} serves already")
@@ -91,4 +102,12 @@ def is_moved(position: Mapping[str, Any], *, owner: str, version: str, before: s
         before: The version that ran there when the release was reviewed.
         was_there: Whether the release found the version there, left by an earlier one, and so took no step.
     """
-    return position["owner"] == owner and not was_there and (before != version or position["canary"] is not None)
+    if position["owner"] != owner or was_there:
+        return False
+    return position["canary"] is not None or (before != version and not _stands_still(position, before))
+
+
+def _stands_still(position: Mapping[str, Any], before: str | None) -> bool:
+    """Say whether the version that ran before serves on, and got its plain name as its configuration came back."""
+    found, earlier = VersionName.of(position.get("baseline") or "", present=position.get("configuration", "")), VersionName.of(before or "")
+    return bool(earlier.config) and found == earlier

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from tasks.rules.plan.plan import Plan, Waves
 from tasks.rules.plan.targets import is_production, production_of, within
 from tasks.rules.record.entries import Entry, select
+from tasks.rules.rollout.version_name import VersionName, names_of
 
 Effect = Literal["prepare", "promote"]
 
@@ -87,13 +88,19 @@ def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str, sil
     heads = {str(one["canary"] or one["baseline"]) for one in positions.values() if one["canary"] or one["baseline"]}
     if silent and not heads:
         return None
-    if len(heads) < 2:  # noqa: PLR2004 - one version leaves nothing to choose
-        return "".join(heads - {to}) if silent else ""
+    if len(heads) < 2 and not silent:  # noqa: PLR2004 - one version leaves nothing to choose
+        return ""
     earlier = {one["previous"] for one in positions.values()} | {one["baseline"] for one in positions.values() if one["canary"]}
-    newest = sorted(heads - earlier - {to})
+    left = {head for head in heads if to not in names_of(head)} or heads - {to}
+    newest = left if len(heads) == 1 else {head for head in left if not earlier.intersection(names_of(head))}
+    if not newest and len(heads) == 1:
+        return ""
+    sources, others = ({VersionName.of(name).source for name in names if name} for names in (newest, earlier | heads - newest))
+    if len(sources) == 1 and not sources & others:
+        return sources.pop()  # by that each target knows it, also where a ConfigMap or Secret changed since
     if len(newest) == 1:
-        return newest[0]
-    return None if to == "previous" else min(heads - {to})
+        return newest.pop()
+    return None if to == "previous" else min(left)
 
 
 def versions_in_words(plan: Plan, current: Mapping[str, str | None]) -> str | None:

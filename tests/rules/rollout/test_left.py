@@ -16,14 +16,16 @@ from tasks.rules.rollout.left import (
     as_before,
     as_meant,
     brought_by,
+    is_half_done,
+    is_of_another,
     is_under_way,
-    names_of,
     serves_since,
     stays_after_all,
     steps_down_again,
     version_left,
 )
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback, version_meant
+from tasks.rules.rollout.version_name import names_of
 from tasks.rules.rollout.waves import version_to_leave
 
 NOW = datetime(2026, 11, 30, 3, 10, tzinfo=UTC)
@@ -258,6 +260,10 @@ def test_a_choice_says_which_version_it_leaves() -> None:
     assert version_left(position("1.9", "2.0"), back, bad="1.9", to="1.8") == "1.9"
     assert version_left(position("1.9", "2.0"), back, bad="3.0", to="1.8") == "2.0"
     assert version_left(position("1.9"), RollbackChoice("nothing", "1.9", ""), bad="", to="previous") is None
+    assert version_left(position("1.9"), RollbackChoice("nothing", "1.9", ""), bad="2.0", to="previous") is None
+    assert version_left(position("1.9"), RollbackChoice("nothing", "1.9", ""), bad="2.0", to="previous", of_release=True) == "2.0"
+    drifted = position("2.0+config.a", "2.1")
+    assert version_left(drifted, back, bad="2.0", to="previous") == "2.0+config.a"
 
 
 @pytest.mark.parametrize("silent", [[], ["production/us"]])
@@ -268,3 +274,103 @@ def test_after_half_a_rollback_the_same_version_is_left_by_the_other_target(sile
     found = version_to_leave(runs, to="previous", silent=silent)
     heads = {version_meant(baseline=one["baseline"], canary=one["canary"], to="previous") for one in runs.values()}
     assert (found or heads) in ("2.0", {"2.0"})
+
+
+@given(
+    runs=st.permutations(["1.8", "1.9", "2.0", "2.1"]), canary=st.booleans(), bad=VERSIONS, minutes=st.integers(0, 60), ended=st.booleans()
+)
+def test_a_plain_rollback_within_the_hour_of_any_automatic_rollback_steps_down_nothing(
+    runs: list[str], bad: str, minutes: int, *, canary: bool, ended: bool
+) -> None:
+    """Whatever the release had done: its process may have died between its lease and its first effect."""
+    baseline, newer, previous, _ = runs
+    seen: dict[str, Any] = {"baseline": baseline, "canary": newer if canary else None, "previous": previous}
+    first = choose_rollback(**seen, bad=bad, to="previous")
+    if first.version is None:
+        return
+    gone = version_left(seen, first, bad=bad, to="previous", of_release=True)
+    assert gone is not None
+    left = Left(gone, first.version, "r1", NOW, NOW if ended else None, brought=brought_by(first, None))
+    stands = position(first.version, None, None if previous == first.version else previous, owner=None)
+    meant = as_meant(stands, left, to="previous", at=NOW + timedelta(minutes=minutes))
+    away = version_meant(baseline=meant["baseline"], canary=meant["canary"], to="previous")
+    second = choose_rollback(**{name: stands[name] for name in ("baseline", "canary", "previous")}, bad=away, to="previous")
+    assert (second.kind, second.version) == ("nothing", first.version)
+
+
+def half(position: dict[str, Any], left: Left | None = LEFT, *, version: str = "2.1", is_left: bool = True, in_place: bool = False) -> bool:
+    """Say whether a rollback is half done there; every version that is named is ready."""
+    ready = dict.fromkeys((position["baseline"], position["canary"]), True)
+    return is_half_done({"ready": ready, **position}, left, version=version, is_left=is_left, in_place=in_place)
+
+
+SHARED = position("2.0", "1.9", owner=None, percent=100)
+
+
+@pytest.mark.parametrize(
+    ("runs", "more", "yes"),
+    [
+        (SHARED, {}, True),
+        (SHARED, {"version": "1.9"}, True),
+        (SHARED, {"version": "2.0"}, True),
+        (SHARED, {"is_left": False}, True),
+        (SHARED, {"left": None}, True),
+        (SHARED, {"left": Left("1.9", "1.8", "r2", NOW)}, True),
+        (position("2.0", "1.9", owner="r1", percent=1), {}, True),
+        (position("2.0+config.new", "1.9+config.new", percent=50), {"left": Left("2.0+config.a", "1.9+config.b", "r1", NOW)}, True),
+        (position("2.0+config.b", "2.0+config.a", percent=50), {"left": Left("2.0+config.b", "2.0+config.a", "r1", NOW)}, True),
+        ({**position("2.0", "1.9"), "under_way": "promotion"}, {}, True),
+        ({**position("2.0", "1.9"), "trouble": "it is not known who gets which share"}, {}, True),
+        ({**position("2.0", "1.9"), "ready": {"2.0": False}}, {"in_place": True}, True),
+        ({**position("2.0", "1.9"), "ready": {"2.0": False}}, {}, False),
+        (position("2.0", "1.9"), {"in_place": True}, False),
+        (position("2.0", "1.9"), {}, False),
+        (position("1.9"), {}, False),
+        (position("2.0", "2.1", percent=50), {}, False),
+        (position("2.0", "2.1+config.a", percent=50), {}, False),
+        (position("2.0", "2.1", percent=50), {"version": "2.2"}, True),
+        (position("2.0", "2.1", percent=50), {"version": "2.2", "is_left": False}, False),
+        (position("2.0", "1.9", percent=50), {"version": "1.9", "left": LEFT._replace(is_released=True)}, False),
+        (position("1.9", "2.0", percent=50), {"is_left": False}, False),
+        (position("2.0", "1.9", percent=50), {"left": None, "is_left": False}, False),
+    ],
+    ids=[
+        "all requests", "a release of what it brings", "of what it leaves", "the version's own file is lost", "the last one is unreadable",
+        "a second one failed, too", "it is under way", "other configurations by now", "configurations alone", "its promotion was begun",
+        "who gets what is not known", "its script may have ended half-way", "it stands beside", "in place, and nothing moved", "no request",
+        "it is over", "the release's own canary", "with a configuration", "another release's over what was left", "over what was not",
+        "the release of what it was to bring", "a canary over what it brought", "no rollback",
+    ],
+)  # fmt: skip
+def test_a_release_is_held_up_where_it_would_give_requests_back_to_what_a_rollback_left(
+    runs: dict[str, Any], more: dict[str, Any], *, yes: bool
+) -> None:
+    """What the rollback brought has them, and each step of a release begins with the baseline."""
+    assert half(runs, **more) is yes
+
+
+@given(VERSIONS, VERSIONS, st.sampled_from(["1.8", "1.9"]), st.integers(1, 100))
+def test_whatever_is_released_over_a_canary_with_requests_the_version_that_was_left_gets_none(
+    baseline: str, version: str, canary: str, percent: int
+) -> None:
+    """A release replaces a canary that is not its own by the baseline, if nothing holds it up."""
+    left = Left(baseline, canary, "r1", NOW)
+    if baseline != canary:
+        assert half(position(baseline, canary, owner=None, percent=percent), left, version=version)
+
+
+@pytest.mark.parametrize(
+    ("runs", "yes"),
+    [
+        (position("2.0", "1.9"), True),
+        (position(None, "1.9"), True),
+        (position("2.0", "2.1"), False),
+        (position("2.0", "2.1+config.a"), False),
+        (position("2.1", "1.9"), False),
+        (position("2.1+config.b", "1.9"), False),
+        (position("2.0"), False),
+    ],
+)
+def test_a_canary_of_another_version_is_not_the_releases(runs: dict[str, Any], *, yes: bool) -> None:
+    """Unless the release was promoted, and is rolled back by it."""
+    assert is_of_another(runs, version="2.1") is yes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import replace
 from types import SimpleNamespace
@@ -12,14 +13,17 @@ import pytest
 from blocks.errors import Refused, RolloutFailed, ShipwayError, Superseded, Unreachable, WorldMoved
 from tasks.analysis.watch import _expect_ours
 from tasks.gitops import follow, in_step
+from tasks.gitops.commit import revert_change
 from tasks.gitops.platform import GitOpsPlatform
+from tasks.rules.gitops.note import write_note
 from tests.cluster.cluster_world import IMAGE
 from tests.cluster.gitops_scene import FILE
 from tests.cluster.scene import FIRST, SECOND, THIRD
 from tests.git_remotes import Repository, repository
-from tests.tasks.gitops.in_memory import LEASE, deployed
+from tests.tasks.gitops.in_memory import LEASE, OWNED, deployed
 
 __all__ = ["repository"]
+PATIENT = SimpleNamespace(git_patience_seconds=30)
 
 
 @pytest.fixture(autouse=True)
@@ -39,7 +43,7 @@ async def test_what_is_due_does_not_stop_a_rollback(error: ShipwayError, monkeyp
         raise error
 
     monkeypatch.setattr(in_step, "tell_git", tell)
-    parts: Any = SimpleNamespace(is_rollback=is_rollback)
+    parts: Any = SimpleNamespace(is_rollback=is_rollback, settings=PATIENT)
     if is_rollback:
         await in_step._settle(parts, {"owner": "run", "generation": 1})
     else:
@@ -55,9 +59,35 @@ async def test_a_newer_owner_stops_a_rollback(monkeypatch: pytest.MonkeyPatch) -
         raise Superseded("a newer run")
 
     monkeypatch.setattr(in_step, "tell_git", tell)
-    parts: Any = SimpleNamespace(is_rollback=True)
+    parts: Any = SimpleNamespace(is_rollback=True, settings=PATIENT)
     with pytest.raises(Superseded):
         await in_step._settle(parts, {"owner": "run", "generation": 1})
+
+
+@pytest.mark.parametrize("hangs", ["git", "the engine"])
+async def test_a_rollback_that_finds_something_due_acts_within_its_patience_with_git(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, hangs: str
+) -> None:
+    """Whatever Git and the engine do: what the first rollback owes stays noted, and the older version is deployed without Git, too."""
+    scene, parts = await deployed(repository, git_patience_seconds=0.5, sync_timeout_seconds=300)
+    await in_step.prepare(parts, SECOND, LEASE)
+    owed = write_note((await parts.seen()).note.owed("revert", why="no answer within 30 s"))
+    parts.kubernetes.kept = replace(OWNED, gitops=owed)
+
+    async def hung(*_: Any, **__: Any) -> None:
+        await asyncio.sleep(3600)
+
+    if hangs == "git":
+        monkeypatch.setattr(revert_change, "fn", hung)
+    scene.engine.reaches_git = False
+
+    async def undone(*_: Any, **__: Any) -> None:
+        parts.kubernetes.kept = replace(OWNED, gitops=owed)
+
+    monkeypatch.setattr(in_step, "roll_back_without_git", undone)
+    async with asyncio.timeout(15):
+        await in_step.prepare(replace(parts, is_rollback=True), THIRD, LEASE)
+    assert (parts.kubernetes.kept.canary, (await parts.seen()).note.due) == (THIRD, "commit")
 
 
 def colleague(scene: Any, monkeypatch: pytest.MonkeyPatch, commit: Any) -> None:
@@ -140,8 +170,8 @@ async def test_a_rollback_whose_revert_was_lost_goes_on_without_git(repository: 
     await in_step.raise_to_all(parts, LEASE)
     bad, done = repository.head, list[str]()
 
-    async def restored(parts: Any, note: Any, lease: Any, *, why: str) -> None:
-        del parts, note, lease
+    async def restored(parts: Any, note: Any, lease: Any, *, why: str, waits: bool) -> None:
+        del parts, note, lease, waits
         done.append(why)
 
     monkeypatch.setattr(in_step, "roll_back_without_git", restored)

@@ -50,8 +50,9 @@ class Routed(Workload):
         spec = self.objects["Deployment/podinfo"]["spec"]["template"]["spec"]
         spec["containers"][0]["image"] = f"{IMAGE}:{self.kept.baseline}"
 
-    async def abort(self, lease: Lease) -> None:
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:
         """Do so, and forget the canary."""
+        del waits
         if self.kept.canary:
             await self.shift(0, lease)
             self.kept = replace(OWNED, gitops=self.kept.gitops)

@@ -78,14 +78,16 @@ async def test_when_a_rollback_was_over_is_kept_apart_from_when_it_chose() -> No
     assert await find_left("shop", here=HERE) == after
 
 
-async def test_a_release_that_begins_is_known_of_the_last_rollback() -> None:
-    """Nothing else of it changes; where none was, nothing is kept."""
-    await note_release("shop", here=HERE)
+async def test_a_release_of_what_the_last_rollback_was_to_bring_back_is_known_of_it() -> None:
+    """Nothing else of it changes; where none was, nothing is kept, and the canary of another version says whose it is."""
+    await note_release("shop", here=HERE, version="1.9")
     assert await find_left("shop", here=HERE) is None
     await keep_left("shop", here=HERE, version="2.0", serves="1.9", run="r1", brought=["1.9"])
     before = await find_left("shop", here=HERE)
-    await note_release("shop", here=HERE)
     assert before is not None
+    await note_release("shop", here=HERE, version="2.1")
+    assert await find_left("shop", here=HERE) == before
+    await note_release("shop", here=HERE, version="1.9")
     assert await find_left("shop", here=HERE) == before._replace(is_released=True)
     assert await find_left("shop", here=HERE, version="2.0") == before
 
