@@ -21,6 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from blocks import secret_text
 from blocks.key_folder.key_file import create_key
 from blocks.server import layout, lifecycle
 from blocks.server import settings as environment
@@ -54,6 +55,16 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def is_campaign(item: pytest.Item) -> bool:
     """Say if a test belongs to a long campaign, of faults or of attacks."""
     return any(item.get_closest_marker(name) for name in ("faults", "attack"))
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets() -> Iterator[None]:
+    """Let no test know the secrets of one before, whose texts may stand in anything that it prints."""
+    known, known_of = set(secret_text._known), dict(secret_text._known_of)
+    yield
+    for now, before in ((secret_text._known, known), (secret_text._known_of, known_of)):
+        now.clear()
+        now.update(before)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)
