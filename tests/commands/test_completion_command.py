@@ -22,7 +22,7 @@ LINES = [
     ("shipway stat", {"status"}),
     ("shipway policy ", {"apply", "list", "show", "remove"}),
     ("shipway policy --home list sh", {"show"}),
-    ("shipway init --method ", {"local", "kubernetes", "gitops", "script"}),
+    ("shipway init --method ", {"local", "kubernetes", "gitops", "script", "script-hosts"}),
     ("shipway local ", {"list", "status", "stop"}),
     ("shipway report --o", {"--open", "--output"}),
     ("shipway completion ", {"bash", "zsh", "fish"}),
