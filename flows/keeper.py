@@ -25,7 +25,7 @@ from tasks.windows.calendars import refresh_calendars
 
 CALENDAR_SECONDS = 10
 DELIVERY_SECONDS = 25
-METRICS_SECONDS = 60
+METRICS_SECONDS = 15
 PARTS: tuple[Part, ...] = ("kept", "tagged")
 
 

@@ -53,6 +53,14 @@ def kept_names(folder: str, *, beginning: str = "") -> list[str]:
     return []
 
 
+def kept_at(folder: str, name: str) -> float:
+    """Say when a value was written, in seconds since the epoch; 0 without one."""
+    try:
+        return kept_path(folder, name).lstat().st_mtime
+    except OSError:
+        return 0.0
+
+
 def write_kept(folder: str, name: str, value: dict[str, Any], *, what: str) -> None:
     """Keep a value, unless that is what is kept already.
 

@@ -23,6 +23,7 @@ KEEPER, COMPUTED = "shipway_keeper_timestamp_seconds", "shipway_metrics_timestam
 MOST_BYTES = 16_000_000
 TEXT = b"text/plain; version=0.0.4; charset=utf-8"
 WITHOUT_TOKEN = b"Send `Authorization: Bearer` with the token of keys/metrics.token in the home directory.\n"
+NO_TOKEN = b"keys/metrics.token is not there, or too short; remove it, and `shipway up` writes a new one.\n"
 NOT_YET = b"The keeper has not written the metrics yet; it does so within a minute after the start. `shipway doctor` looks at the keeper.\n"
 
 
@@ -47,7 +48,10 @@ def _answer(home: Path, scope: Scope) -> tuple[int, bytes]:
     if scope["method"] not in {"GET", "HEAD"}:
         return 405, b"Use GET.\n"
     given = [value for name, value in scope["headers"] if name.lower() == b"authorization"]
-    if not given or not hmac.compare_digest(given[0], b"Bearer " + layout.metrics_token(home).encode()):
+    token = layout.metrics_token(home)
+    if not token:
+        return 503, NO_TOKEN
+    if not given or not hmac.compare_digest(given[0], b"Bearer " + token.encode()):
         return 401, WITHOUT_TOKEN
     try:
         written = layout.metrics_file(home)

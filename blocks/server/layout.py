@@ -21,6 +21,7 @@ from blocks.errors import Refused
 from blocks.runner import runner
 from blocks.server import sockets
 
+SHORTEST_TOKEN = 20
 FOLDERS = ("keys", "run", "logs", "storage", "prefect")
 
 
@@ -184,8 +185,12 @@ def auth_string(home: Path) -> str | None:
 
 
 def metrics_token(home: Path) -> str:
-    """Read the token of who scrapes the metrics; it opens nothing else."""
-    return (home / "keys" / "metrics.token").read_text().strip()
+    """Read the token of who scrapes the metrics, which opens nothing else; "" if it is not there, or too short to be one."""
+    try:
+        found = (home / "keys" / "metrics.token").read_text().strip()
+    except (OSError, ValueError):
+        return ""
+    return found if len(found) >= SHORTEST_TOKEN else ""
 
 
 def metrics_file(home: Path) -> Path:

@@ -46,7 +46,8 @@ async def _metrics(arguments: argparse.Namespace) -> int:
     from tasks.record.facts import all_facts
     from tasks.record.storage import default_storage
     from tasks.rules.metrics.document import document_of, lines_of
-    from tasks.rules.metrics.metrics import Selection, measure, measure_each
+    from tasks.rules.metrics.each import measure_each
+    from tasks.rules.metrics.metrics import Selection, measure
     from tasks.rules.metrics.span import read_span
 
     selection = Selection(arguments.service, arguments.environment, *read_span(arguments.since, arguments.until, now(), ended=True))

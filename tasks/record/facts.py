@@ -15,7 +15,7 @@ from typing import Any
 
 from blocks.errors import Refused, Tampered, Temporary
 from blocks.key_folder.heads import KeyFolderFault, known_heads, read_head
-from blocks.key_folder.kept_files import kept_names, read_all_kept
+from blocks.key_folder.kept_files import kept_at, kept_names, read_all_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
 from tasks.record.objects import Folder, objects_of
@@ -105,6 +105,17 @@ async def _read(storage: Any, run: str, found: Found) -> None:
 def kept_facts_of_all() -> dict[str, Facts]:
     """Give the facts that are kept of closed records, by run; those that no longer are of the end of their record are left out."""
     return {run: facts for run, facts in _kept(kept_names(FOLDER)).items() if facts is not None}
+
+
+def newest_kept_facts(*, since: float, most: int) -> list[Facts]:
+    """Give what is kept of the records that were closed last.
+
+    Args:
+        since: From when on, in seconds since the epoch.
+        most: At most so many, the newest ones.
+    """
+    found = sorted(((at, name) for name in kept_names(FOLDER) if (at := kept_at(FOLDER, name)) >= since), reverse=True)
+    return [facts for facts in _kept(name for _, name in found[:most]).values() if facts is not None]
 
 
 def _kept(runs: Iterable[str]) -> dict[str, Facts | None]:

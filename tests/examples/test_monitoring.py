@@ -14,8 +14,9 @@ import pytest
 import yaml
 
 from blocks.server import exposition as served
+from tasks.rules.metrics.each import measure_each
 from tasks.rules.metrics.exposition import exposition_of
-from tasks.rules.metrics.metrics import Selection, measure_each
+from tasks.rules.metrics.metrics import Selection
 from tests.prometheus_server import PrometheusServer, prometheus_server
 from tests.rules.metrics.made import HOUR, at, released, rolled_back
 

@@ -18,15 +18,15 @@ LABELS = ("service", "environment")
 MEDIAN, P90 = "50", "90"
 
 
-def exposition_of(measured: Sequence[Metrics], *, broken: int) -> str:
+def exposition_of(measured: Sequence[Metrics], *, broken: int | None = None) -> str:
     """Write metrics in the text format of Prometheus.
 
     Args:
         measured: Of selections that differ by service or environment.
-        broken: How many records cannot be trusted, of whatever service.
+        broken: How many records cannot be trusted, of whatever service; None if not every one was looked at.
     """
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Measured([*_families(measured), _broken(broken)]))
+    registry.register(_Measured([*_families(measured), *([] if broken is None else [_broken(broken)])]))
     return generate_latest(registry).decode()
 
 

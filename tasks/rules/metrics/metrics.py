@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from tasks.rules.metrics.deployments import Deployment, deployments_in
@@ -177,21 +177,22 @@ class Metrics:
     left_out: LeftOut
 
 
-def measure_each(facts: Iterable[Facts], services: Iterable[str], selection: Selection, *, broken: int = 0) -> list[Metrics]:
-    """Compute the metrics of several services, each by itself, in one environment and span; arguments as those of `measure`."""
-    known = list(facts)
-    made = deployments_in(known, selection.environment)
-    return [measure(known, replace(selection, service=name), broken=broken, made=made) for name in services]
-
-
-def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0, made: Sequence[Deployment] | None = None) -> Metrics:
+def measure(
+    facts: Iterable[Facts],
+    selection: Selection,
+    *,
+    broken: int = 0,
+    made: Sequence[Deployment] | None = None,
+    begin: datetime | None = None,
+) -> Metrics:
     """Compute the metrics of a selection.
 
     Args:
         facts: Of all records, also of those outside the span: they may undo what was deployed in it. Their order does not matter.
         selection: What is measured.
         broken: How many records could not be trusted.
-        made: The deployments to the environment by these facts, of all services, if they are known.
+        made: The deployments to the environment by the facts of all services, if they are known.
+        begin: When the first record of any service was opened, if that is known.
 
     Returns:
         The metrics; a ratio or a spread of nothing has no value.
@@ -207,7 +208,7 @@ def measure(facts: Iterable[Facts], selection: Selection, *, broken: int = 0, ma
     own = [one for one in deployments if selection.spans(one.facts)]
     told = [one for one in named if selection.spans(one) and aims_at(one, selection.environment)]
     outcomes = Counter(str(one.outcome) for one in ended)
-    begin = min((one.opened for one in all_known), default=None)
+    begin = begin or min((one.opened for one in all_known), default=None)
     since = selection.since or (begin if begin and begin < selection.until else None)
     days = max(0.0, (selection.until - max(since, begin)).total_seconds()) / DAY_SECONDS if since and begin else 0.0
     left = LeftOut(

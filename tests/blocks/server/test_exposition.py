@@ -92,3 +92,14 @@ def test_the_token_is_private_stays_the_same_and_is_another_than_the_password(ho
     layout.make_home(home, port=None, auth=None)
     assert layout.metrics_token(home) == token
     assert token not in (layout.auth_string(home) or "")
+
+
+@pytest.mark.parametrize("text", [None, "", "short", "\n"])
+@pytest.mark.parametrize("token", [None, "", "short"])
+async def test_without_a_token_of_our_own_no_one_is_let_in(home: Path, text: str | None, token: str | None) -> None:
+    """A file that is gone or empty opens nothing, and fails no request."""
+    layout.metrics_file(home).write_bytes(FIGURES)
+    file = home / "keys" / "metrics.token"
+    file.unlink() if text is None else file.write_text(text)
+    status, body = await ask(home, token=token)
+    assert (status, body) == (503, exposition.NO_TOKEN)

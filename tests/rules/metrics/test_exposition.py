@@ -8,8 +8,9 @@ import subprocess
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from tasks.rules.metrics.each import measure_each
 from tasks.rules.metrics.exposition import exposition_of
-from tasks.rules.metrics.metrics import Selection, measure, measure_each
+from tasks.rules.metrics.metrics import Selection, measure
 from tests.rules.metrics.made import HOUR, at, released, rolled_back
 
 DAY = 24 * HOUR
