@@ -16,6 +16,7 @@ REST = [
     "choose_again",
     "refresh_calendars",
     "tell_git_what_is_due",
+    "start_due_looks",
     "renew_quietest",
     "remove_old",
     "write_exposition",
