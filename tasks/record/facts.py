@@ -18,6 +18,7 @@ from blocks.key_folder.heads import KeyFolderFault, known_heads, read_head
 from blocks.key_folder.kept_files import kept_names, read_all_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
+from tasks.lifecycle.looked import looks_of
 from tasks.record.objects import Folder, objects_of
 from tasks.record.reading import RELEASE_ID, Reading, read_record
 from tasks.rules.metrics.facts import Facts
@@ -85,6 +86,8 @@ async def facts_of_runs(storage: Any, runs: Collection[str], *, verify: bool = F
     found = Found(facts=[facts for facts in kept.values() if facts is not None])
     for run in sorted(set(runs) - set(kept)):
         await _read(storage, run, found)
+    looks = await asyncio.to_thread(looks_of, [facts.run for facts in found.facts])
+    found.facts = [facts.with_looks(looks[facts.run]) if facts.run in looks else facts for facts in found.facts]
     return found
 
 

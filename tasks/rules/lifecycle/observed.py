@@ -49,6 +49,8 @@ class ObservedPlace(BaseModel):
         known: The kinds of error lines, see `hash_of`, that were there when the version was deployed.
         in_whole: Whether all of them are known.
         failing: The checks whose last verdict was a failure.
+        checks: How often its health was checked with a verdict.
+        well: How often it passed.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -57,6 +59,8 @@ class ObservedPlace(BaseModel):
     known: tuple[str, ...] = ()
     in_whole: bool = False
     failing: tuple[str, ...] = ()
+    checks: Count = 0
+    well: Count = 0
 
 
 class Observed(BaseModel):
@@ -217,7 +221,9 @@ def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetim
         confirmed += [(environment, name) for name in there.checks if name in fails & {*place.failing}]
         fresh = fresh or bool(fails - {*place.failing})
         failing = fails | ({*place.failing} & undecided)
-        places[environment] = place.model_copy(update={"counts": there.counts, "failing": tuple(sorted(failing))})
+        well = there.checks[HEALTH].passed
+        counted = {"checks": place.checks + (well or HEALTH in fails), "well": place.well + well}
+        places[environment] = place.model_copy(update={"counts": there.counts, "failing": tuple(sorted(failing)), **counted})
     result = worst_of([one.at(environment) for environment, there in found.items() for one in there.checks.values()])
     ended = "its time is over" if at >= before.until and (not fresh or at >= before.until + ENDS_AFTER) else ""
     pause = CONFIRMED_AFTER if fresh else before.pause
