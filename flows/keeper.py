@@ -13,6 +13,7 @@ from flows.lifecycle.quietest import TURN_SECONDS, renew_quietest
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run, start_again
+from tasks.lifecycle.observed import start_due_looks
 from tasks.lifecycle.strays import choose_again, end_strays
 from tasks.notify import deliver_due
 from tasks.record.exposition import write_exposition
@@ -25,6 +26,7 @@ from tasks.windows.calendars import refresh_calendars
 
 CALENDAR_SECONDS = 10
 DELIVERY_SECONDS = 25
+LOOKS_SECONDS = 10
 METRICS_SECONDS = 15
 PARTS: tuple[Part, ...] = ("kept", "tagged")
 
@@ -60,6 +62,9 @@ async def keeper() -> list[str]:
     with apart("the messages that receivers have not acknowledged"):
         async with asyncio.timeout(DELIVERY_SECONDS):
             await deliver_due()
+    with apart("looks at what was deployed"):
+        async with asyncio.timeout(LOOKS_SECONDS):
+            await start_due_looks()
     with apart("the quietest windows"):
         async with asyncio.timeout(TURN_SECONDS):
             done += await renew_quietest()

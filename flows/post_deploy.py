@@ -9,18 +9,16 @@ from prefect import State, flow
 
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, begin_phase, conclude, platform_of
+from flows.rollout.after_deployment import append_counts, append_health, probe
 from flows.rollout.data import judge_data, samples_of
 from flows.rollout.log_check import check_logs
 from tasks.analysis.watch import read_counts
-from tasks.lifecycle.retries import named, retried
+from tasks.lifecycle.retries import retried
 from tasks.process.concurrency import together
-from tasks.rollout.rollout import look_at
 from tasks.rules.lifecycle.results import PhaseResult, passed, worst_of
-from tasks.rules.plan.credentials import receiver_in
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import production_of, within
 from tasks.rules.record.view import POST_DEPLOY
-from tasks.verification.health import probe_health
 
 
 @flow(name="post_deploy", flow_run_name="post-deploy {version}", persist_result=True, result_serializer="json")
@@ -47,33 +45,14 @@ async def post_deploy(plan: PlanPath, version: Version, release: Scope = "") -> 
 
 
 async def _probe(phase: Phase, version: str, environment: str) -> tuple[Position, Any]:
-    """Ask for the health of the public address of one environment of production; gives its position, too."""
-    position, endpoints = await retried(look_at)(await platform_of(phase.plan, environment))
-    return position, await named(probe_health, f"check {environment}")(
-        endpoints["public"], verification=phase.plan.verification, version=version, receiver=receiver_in(phase.plan, environment)
-    )
+    return await probe(phase.plan, await platform_of(phase.plan, environment), version, environment=environment)
 
 
 async def _look(phase: Phase, version: str, environment: str, position: Position, health: Any) -> list[PhaseResult]:
     """Record what health, metrics and logs say in one environment of production; gives what decides."""
     platform = await platform_of(phase.plan, environment)
-    where = within(environment)
-    await phase.append(
-        f"Health of the service after the deployment{where}",
-        kind="health",
-        environment=environment,
-        name=POST_DEPLOY,
-        why=str(health["reason"]),
-        evidence=health,
-    )
+    await append_health(phase, health, environment=environment, name=POST_DEPLOY)
     counts = (await retried(read_counts)(platform)).get(version)
-    await phase.append(
-        f"Metrics of {version} since it runs{where}",
-        kind="metrics",
-        environment=environment,
-        name=POST_DEPLOY,
-        why=f"{counts['errors']} of {counts['requests']} requests failed" if counts else "no request yet",
-        evidence=dict(counts or {}),
-    )
+    await append_counts(phase, counts, version, environment=environment, name=POST_DEPLOY)
     logs = await check_logs(phase, version, platform, environment=environment, previous=position["previous"], name=POST_DEPLOY)
-    return [one.at(environment if where else "") for one in (PhaseResult.of(health), logs)]
+    return [one.at(environment if within(environment) else "") for one in (PhaseResult.of(health), logs)]

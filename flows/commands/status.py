@@ -40,6 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
+    from flows.commands._observed import observed
     from flows.commands._windows import frozen
     from flows.commands.release import follow_to_end
     from tasks.lifecycle.find_run import find_run
@@ -50,12 +51,12 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
         return await follow_to_end(client, await find_run(client, arguments.follow), wait=False)
     runs = [await _facts(found) for found in [*await tagged(client, OPEN), *await scheduled_candidates(client)]]
     others = [_facts_of_stray(stray) for stray in await _others(client)]
-    keeper, freezes = await _keeper(client), frozen()
+    keeper, freezes, looks = await _keeper(client), frozen(), observed()
     if arguments.json:
-        _output.print_json({"runs": runs, "others": others, "keeper": keeper, "frozen": freezes})
+        _output.print_json({"runs": runs, "others": others, "keeper": keeper, "frozen": freezes, "observed": looks})
     else:
-        for one in freezes:
-            _terminal.show(f"Frozen: {one}.")
+        for line in [f"Frozen: {one}." for one in freezes] + [f"Observed: {one['what']}." for one in looks]:
+            _terminal.show(line)
         _print(runs, others, keeper)
     if keeper["missing"]:
         return _terminal.UNEXPECTED

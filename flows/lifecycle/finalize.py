@@ -18,6 +18,7 @@ from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.acting import acting_for
 from flows.lifecycle.closing import close_record
 from flows.lifecycle.context import Phase, begin_phase, platform_of
+from flows.lifecycle.observed import observe_deployed
 from flows.lifecycle.publishing import publish
 from flows.rollout.migrations import stays_forward
 from flows.rollout.moved import was_moved
@@ -134,9 +135,13 @@ async def _close_record(phase: Phase | None, run: str, *, version: str, ending: 
 
 
 async def _keep_version(phase: Phase | None, run: str, entries: Sequence[Entry], *, version: str, outcome: str) -> None:
-    """Keep beside the key that a closed record says `deployed`: a rollback returns to the version although the storage is away."""
+    """Keep beside the key that a closed record says `deployed`: a rollback returns to the version although the storage is away.
+
+    From then on the version is observed, if the plan says so.
+    """
     if phase and outcome == "deployed":
         await keep_deployed(run, entries, service=phase.plan.service, version=version, closed=True)
+        await observe_deployed(phase, run, entries, version=version)
 
 
 async def roll_back_release(phase: Phase, *, version: str, ending: Ending) -> dict[str, RollbackResult]:

@@ -6,7 +6,9 @@ and whether its log was known as a whole. Where a version replaces the pods of t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 
 from blocks.outside_text import as_ending
 from blocks.platform import Platform
@@ -15,6 +17,7 @@ from tasks.lifecycle.retries import retried
 from tasks.record.journal import read_entries
 from tasks.rollout.rollout import look_at
 from tasks.rules.lifecycle.results import PhaseResult
+from tasks.rules.plan.plan import Logs
 from tasks.rules.plan.targets import within
 from tasks.rules.record.entries import Entry
 from tasks.rules.verification.log_lines import NewErrors, judge_logs
@@ -22,6 +25,14 @@ from tasks.verification.logs import search_logs
 
 BEFORE_ROLLOUT, BEFORE_PROMOTION = "before the rollout", "before the promotion"
 LOOK_BACK_SECONDS = 3_600
+
+
+class LogsFound(NamedTuple):
+    """What the logs of one environment say: the verdict, its whole reason, and what the record keeps of it."""
+
+    result: PhaseResult
+    reason: str
+    evidence: dict[str, Any]
 
 
 async def check_logs(phase: Phase, version: str, platform: Platform, *, environment: str, previous: str | None, name: str) -> PhaseResult:
@@ -37,19 +48,40 @@ async def check_logs(phase: Phase, version: str, platform: Platform, *, environm
         previous: The version that it replaces, whose error lines are known.
         name: Of the entry: `BEFORE_ROLLOUT`, `BEFORE_PROMOTION`, or another; what earlier ones found is known, too.
     """
-    wanted = phase.plan.logs
     before = await _before(phase, environment, name=name)
-    searched = await retried(search_logs)(
+    found = await new_errors(
+        phase.plan.logs,
         platform,
         since=await _since(phase),
         version=version,
         previous=previous,
-        pattern=wanted.error_pattern,
         known=[str(kind) for kind in before.evidence.get("known", ())] if before else [],
+        in_whole=before is not None and not before.evidence.get("in_part"),
+    )
+    await append_logs(phase, found, version, environment=environment, name=name)
+    return found.result
+
+
+async def new_errors(
+    wanted: Logs, platform: Platform, *, since: float, version: str, previous: str | None, known: Sequence[str], in_whole: bool
+) -> LogsFound:
+    """Search the logs for error lines that the version before never logged, and judge them.
+
+    Args:
+        wanted: How the plan judges logs.
+        platform: The environment's platform.
+        since: From when on the version's log counts, in seconds since the epoch.
+        version: The version.
+        previous: The version before, whose log is read as well; None reads no other.
+        known: The kinds of error lines that are known of it.
+        in_whole: Whether its log was known as a whole when they were found, whatever is left of it now.
+    """
+    searched = await retried(search_logs)(
+        platform, since=since, version=version, previous=previous, pattern=wanted.error_pattern, known=known
     )
     found, missing = NewErrors(**searched["found"]), str(searched["missing"])
-    if before and not before.evidence.get("in_part"):
-        found = found._replace(in_part="")  # it was known as a whole then, whatever is left of its log now
+    if in_whole:
+        found = found._replace(in_part="")
     outcome, reason = judge_logs(found, missing=missing, allowed=wanted.max_new_error_lines, incomplete=wanted.incomplete)
     evidence = {
         "outcome": outcome,
@@ -58,9 +90,13 @@ async def check_logs(phase: Phase, version: str, platform: Platform, *, environm
         "in_part": found.in_part,
         "missing": missing,
     }
+    return LogsFound(PhaseResult(outcome=outcome, reason=as_ending(reason)), reason, evidence)
+
+
+async def append_logs(phase: Phase, found: LogsFound, version: str, *, environment: str, name: str) -> None:
+    """Record what was found in the logs of one environment of production."""
     what = f"Logs of {version}{within(environment)}"
-    await phase.append(what, kind="logs", environment=environment, name=name, why=reason, evidence=evidence)
-    return PhaseResult(outcome=outcome, reason=as_ending(reason))
+    await phase.append(what, kind="logs", environment=environment, name=name, why=found.reason, evidence=found.evidence)
 
 
 async def check_logs_before_promotion(phase: Phase, version: str, platform: Platform, *, environment: str) -> PhaseResult:

@@ -10,6 +10,7 @@ from prefect import task
 from blocks.errors import ShipwayError
 from blocks.platform import Counts, Platform
 from tasks.lifecycle.retries import OBSERVE_PLATFORM
+from tasks.rules.analysis.platform_counts import increase
 from tasks.rules.lifecycle.results import PhaseResult, failed, passed
 
 
@@ -43,7 +44,7 @@ async def watch_recovery(platform: Platform, *, version: str, watch_seconds: flo
         return failed(f"{version} does not serve after {watch_seconds:g} s of watching")
     if before is None and after is None:
         return passed(f"the platform counts no requests of it{fault}, so its verification alone speaks for it")
-    bad, total = _increase(before, after)
+    bad, total = increase(before, after)
     if total == 0:
         return passed(f"no request came in {watch_seconds:g} s, so its verification alone speaks for it")
     reason = f"{bad} of {total} requests failed in {watch_seconds:g} s"
@@ -59,11 +60,3 @@ async def _counted(platform: Platform, version: str) -> tuple[Counts | None, str
         return (await platform.counts_of_all()).get(version), ""
     except ShipwayError as error:  # a release does without these counts, so nothing has seen before that they can be read
         return None, f" ({error})"
-
-
-def _increase(before: Counts | None, after: Counts | None) -> tuple[int, int]:
-    if after is None:
-        return 0, 0
-    if before is None or before["started"] != after["started"] or after["requests"] < before["requests"]:  # the counter was reset
-        return after["errors"], after["requests"]
-    return after["errors"] - before["errors"], after["requests"] - before["requests"]

@@ -16,7 +16,7 @@ from prefect.exceptions import ObjectNotFound
 from blocks.errors import BadInput
 from tasks.lifecycle.lock import OPEN, PAGE, tagged
 
-FLOWS = ["release", "rollback", "production", "staging", "verify", "pre_deploy", "post_deploy", "settle", "candidate"]
+FLOWS = ["release", "rollback", "production", "staging", "verify", "pre_deploy", "post_deploy", "settle", "candidate", "observe"]
 BEGINNING = re.compile(r"[0-9a-f][0-9a-f-]{3,35}")
 SURE_LENGTH = 8  # what commands print of an id; two runs of one history do not share so much of it
 LISTED = 5

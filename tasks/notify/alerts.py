@@ -79,7 +79,7 @@ async def alert(
 
 async def notify(
     blocks: Sequence[str], facts: Sequence[Fact], *, about: str, reason: OutsideText, run: str, key: str, requester: str = "",
-    waits: bool = True,
+    waits: bool = True, to_do: str = "",
 ) -> None:  # fmt: skip
     """Tell facts of a run, once: as events, and by a message; one that cannot be sent within 15 s holds nothing up.
 
@@ -92,9 +92,11 @@ async def notify(
         key: What the message is about: it is sent once for each key.
         requester: Who asked for the release.
         waits: Whether to send it at once, which may take the 15 s; else the keeper does, within its interval.
+        to_do: What the reader has to do; that of the most urgent fact if "".
     """
     link = run_link(run)
-    content = message_of(facts, about=about, reason=reason, requester=requester, link=link, record=f"`shipway report {run}`")
+    record = f"`shipway report {run}`"
+    content = message_of(facts, about=about, reason=reason, requester=requester, link=link, record=record, to_do=to_do)
     payload: dict[str, Any] = {
         "facts": list(content.facts),
         "severity": content.severity,

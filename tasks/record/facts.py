@@ -7,7 +7,7 @@ Nothing here imports Prefect, so the command line can use it quickly.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from blocks.key_folder.heads import KeyFolderFault, known_heads, read_head
 from blocks.key_folder.kept_files import kept_at, kept_names, read_all_kept
 from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
+from tasks.lifecycle.looked import looks_of
 from tasks.record.objects import Folder, objects_of
 from tasks.record.reading import RELEASE_ID, Reading, read_record
 from tasks.rules.metrics.facts import Facts
@@ -85,7 +86,14 @@ async def facts_of_runs(storage: Any, runs: Collection[str], *, verify: bool = F
     found = Found(facts=[facts for facts in kept.values() if facts is not None])
     for run in sorted(set(runs) - set(kept)):
         await _read(storage, run, found)
+    found.facts = await asyncio.to_thread(_with_looks, found.facts)
     return found
+
+
+def _with_looks(found: Sequence[Facts]) -> list[Facts]:
+    """Add what looks after the deployments found."""
+    looks = looks_of([facts.run for facts in found])
+    return [facts.with_looks(looks[facts.run]) if facts.run in looks else facts for facts in found]
 
 
 async def _read(storage: Any, run: str, found: Found) -> None:
@@ -115,7 +123,7 @@ def newest_kept_facts(*, since: float, most: int) -> list[Facts]:
         most: At most so many, the newest ones.
     """
     found = sorted(((at, name) for name in kept_names(FOLDER) if (at := kept_at(FOLDER, name)) >= since), reverse=True)
-    return [facts for facts in _kept(name for _, name in found[:most]).values() if facts is not None]
+    return _with_looks([facts for facts in _kept(name for _, name in found[:most]).values() if facts is not None])
 
 
 def _kept(runs: Iterable[str]) -> dict[str, Facts | None]:

@@ -46,6 +46,7 @@ async def keep(run: str, *, settle: Callable[..., Awaitable[None]]) -> list[str]
         "end_strays": end_no_other,
         "choose_again": end_no_other,
         "tell_git_what_is_due": end_no_other,
+        "start_due_looks": end_no_other,
         "AFTER_CRASH": timedelta(0),
     }
     with pytest.MonkeyPatch.context() as patch:

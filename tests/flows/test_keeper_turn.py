@@ -11,7 +11,17 @@ import pytest
 from blocks.server.keeper_limit import PATIENCE_SECONDS
 
 OPEN = ["show_machine", "find_open", "find_open", "note_work"]  # in this order, before all that follows
-REST = ["end_strays", "choose_again", "refresh_calendars", "tell_git_what_is_due", "renew_quietest", "remove_old", "forget_idle_runs"]
+REST = [
+    "end_strays",
+    "choose_again",
+    "refresh_calendars",
+    "tell_git_what_is_due",
+    "start_due_looks",
+    "renew_quietest",
+    "remove_old",
+    "write_exposition",
+    "forget_idle_runs",
+]
 
 
 @pytest.mark.parametrize(

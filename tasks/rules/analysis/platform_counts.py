@@ -33,3 +33,20 @@ def see_platform(sli: PlatformSli, counts: Mapping[str, Any], *, versions: Mappi
     except BadInput as error:
         return Seen(error=f"the platform's counts cannot be read: {error}")
     return Seen(found, what)
+
+
+def increase(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[int, int]:
+    """Count what came between two readings of one version; a counter that was reset meanwhile counts from zero.
+
+    Args:
+        before: `started`, `requests` and `errors` at first; None if it was not counted then.
+        after: The same later; None if it is not counted.
+
+    Returns:
+        How many requests failed, and how many there were.
+    """
+    if after is None:
+        return 0, 0
+    if before is None or before["started"] != after["started"] or after["requests"] < before["requests"]:
+        return after["errors"], after["requests"]
+    return max(0, after["errors"] - before["errors"]), after["requests"] - before["requests"]

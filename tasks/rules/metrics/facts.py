@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -24,6 +25,15 @@ class Change(BaseModel):
     at: AwareDatetime
 
 
+class Looks(BaseModel):
+    """How often the health of an environment was checked for hours after a deployment with a verdict, and how often it was well."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    checks: Count = 0
+    well: Count = 0
+
+
 class Place(BaseModel):
     """What became of one environment that a release, or a rollback, acted in.
 
@@ -38,6 +48,7 @@ class Place(BaseModel):
         health: How the health check after the deployment ended; "" without one.
         requests: How many requests the version had served when it was looked at after the deployment; None if nothing was counted.
         errors: How many of them failed.
+        looks: The looks for hours after the deployment.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -52,6 +63,7 @@ class Place(BaseModel):
     health: str = ""
     requests: Count | None = None
     errors: Count = 0
+    looks: Looks = Looks()
 
     @property
     def stands(self) -> bool:
@@ -118,6 +130,11 @@ class Facts(BaseModel):
     def in_environment(self, wanted: str) -> tuple[Place, ...]:
         """Choose what it did in an environment; `production` means each of its targets, "" everything."""
         return tuple(place for place in self.places if is_in(place.name, wanted))
+
+    def with_looks(self, looks: Mapping[str, Looks]) -> Self:
+        """Add the looks after the deployment, by environment, which are in no record."""
+        places = tuple(place.model_copy(update={"looks": looks.get(place.name, place.looks)}) for place in self.places)
+        return self.model_copy(update={"places": places})
 
     def dump(self) -> dict[str, object]:
         """Write them as JSON values, without what is as by default."""

@@ -101,7 +101,7 @@ class Afterwards:
     """Service health and error ratio after deployments: of deployed releases, in each environment of the selection.
 
     Fields:
-        health: Passed health checks after the deployment / all of them.
+        health: Passed health checks after the deployment, and for hours after it, / all of them.
         unchecked: How many environments were deployed to without such a check.
         errors: Failed requests / requests of the new version, from its first one to the look after the deployment, over all environments.
         uncounted: In how many environments no request was counted by then.
@@ -288,7 +288,10 @@ def _afterwards(deployed: Sequence[Deployment]) -> Afterwards:
     checked = [place.health for place in places if place.health]
     counted = [place for place in places if place.requests]
     return Afterwards(
-        health=Ratio(sum(outcome == "passed" for outcome in checked), len(checked)),
+        health=Ratio(
+            sum(outcome == "passed" for outcome in checked) + sum(place.looks.well for place in places),
+            len(checked) + sum(place.looks.checks for place in places),
+        ),
         unchecked=len(places) - len(checked),
         errors=Ratio(sum(place.errors for place in counted), sum(place.requests or 0 for place in counted)),
         uncounted=len(places) - len(counted),

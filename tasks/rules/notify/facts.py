@@ -11,14 +11,15 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.record.entries import Entry, select
 
 Fact = Literal[
-    "rollback_failed", "deployment_failed", "partly_deployed", "health_check_failed", "error_rate_high", "performance_degraded",
-    "rolled_back", "refused", "cancelled", "deployed", "approval_waiting", "announced",
+    "rollback_failed", "deployment_failed", "partly_deployed", "late_failure", "health_check_failed", "error_rate_high",
+    "performance_degraded", "rolled_back", "refused", "cancelled", "deployed", "approval_waiting", "announced",
 ]  # fmt: skip
 Severity = Literal["critical", "error", "warning", "info"]
 SEVERITIES: dict[Fact, Severity] = {
     "rollback_failed": "critical",
     "deployment_failed": "error",
     "partly_deployed": "error",
+    "late_failure": "error",
     "health_check_failed": "error",
     "error_rate_high": "error",
     "performance_degraded": "error",
@@ -33,6 +34,7 @@ TO_DO: dict[Fact, str] = {
     "rollback_failed": "Look at the service now, it may run a bad version: `shipway status`, then `shipway rollback`.",
     "deployment_failed": "Read why; fix it, and release a new version.",
     "partly_deployed": "Decide about the targets that are left: release again, or `shipway rollback`.",
+    "late_failure": "Look at the service; if the version is the cause: `shipway rollback`.",
     "refused": "Fix what is named, and ask again.",
     "cancelled": "Nothing, if it was meant.",
     "deployed": "Nothing.",
@@ -96,6 +98,19 @@ def facts_of(outcome: str, entries: Sequence[Entry], *, is_rollback: bool = Fals
         facts += causes_of(entries)
         facts += ["rollback_failed"] if has_failed_rollback(entries) else []
     return in_order(facts)
+
+
+def late_facts(checks: Iterable[str]) -> tuple[Fact, ...]:
+    """Name what a confirmed failure of a version tells people that had been deployed.
+
+    Args:
+        checks: Which checks failed: `health`, `requests`, `logs`.
+
+    Returns:
+        The facts, the most urgent first.
+    """
+    causes: dict[str, Fact] = {"health": "health_check_failed", "requests": "error_rate_high"}
+    return in_order(["late_failure", *(causes[name] for name in checks if name in causes)])
 
 
 def causes_of(entries: Sequence[Entry]) -> tuple[Fact, ...]:

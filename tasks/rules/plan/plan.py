@@ -18,6 +18,7 @@ from tasks.rules.plan.documentation import Documentation
 from tasks.rules.plan.evidence import ChangeLog, Command, Dependency, Junit
 from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
 from tasks.rules.plan.migrations import Migrations
+from tasks.rules.plan.observation import Observation
 from tasks.rules.plan.script_failure import ScriptFailure
 from tasks.rules.plan.types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, TargetName, fault, refuse_doubles
 from tasks.rules.plan.verification import HealthCheck, SmokeTest, Stability, Verification
@@ -247,6 +248,8 @@ class Plan(Section):
     """What must be true before production."""
     logs: Logs = Logs()
     """How logs are judged."""
+    observe: Observation = Observation()
+    """For how long production is looked at again after a deployment; left out, it is not."""
     documentation: Documentation = Documentation()
     """The page that documents each deployment."""
     notify: Annotated[list[BlockName], Field(max_length=50)] = Field(default_factory=list)

@@ -52,7 +52,7 @@ def describe_course(plan: Plan, version: str, current: Mapping[str, str | None] 
             sentences += _wave(plan)
         sentences.append(_sentence(plan, version, runs, steps))
     rest = f"At most {duration(longest_seconds(plan))} in all when it goes well, without the time that people take{_and_windows(plan)}."
-    return [*sentences, *_scripts(plan), _rollback(plan, runs), *_credentials(plan), rest]
+    return [*sentences, *plan.observe.in_words(), *_scripts(plan), _rollback(plan, runs), *_credentials(plan), rest]
 
 
 def _and_windows(plan: Plan) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rules.metrics.facts import Facts
+from tasks.rules.metrics.facts import Facts, Looks
 from tasks.rules.metrics.metrics import Metrics, Selection, measure
 from tasks.rules.metrics.numbers import Ratio, Spread
 from tests.rules.metrics.made import HOUR, MONDAY, Writer, at, released, rolled_back
@@ -207,6 +207,13 @@ def test_errors_are_weighed_by_requests_and_nothing_counted_is_not_zero() -> Non
     found = measured(released("a", 0, counts=(100, 1)), released("b", DAY, counts=(900, 0)), released("c", 2 * DAY, counts=None)).afterwards
     assert found.errors == Ratio(1, 1_000)
     assert (found.uncounted, found.health) == (1, Ratio(3, 3))
+
+
+def test_health_after_a_deployment_counts_the_looks_of_the_hours_after_it() -> None:
+    """Each with a verdict, in its environment alone."""
+    facts = released("a", 0, where=("production/eu", "production/us")).with_looks({"production/us": Looks(checks=8, well=6)})
+    assert measured(facts).afterwards.health == Ratio(8, 10)
+    assert measured(facts, environment="production/eu").afterwards.health == Ratio(1, 1)
 
 
 def test_a_release_without_a_service_is_said() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from blocks.key_folder.kept_files import kept_names
+from tasks.lifecycle.looked import keep_looks, looks_of
 from tasks.record.facts import FOLDER, all_facts, facts_of_runs, keep_facts
 from tasks.record.reading import read_record
 from tasks.record.store import store_entry
+from tasks.rules.metrics.facts import Looks
 
 
 async def ended(storage: Path, run: str, *, closed: bool = True) -> None:
@@ -44,3 +46,19 @@ async def test_a_record_that_was_changed_is_broken_if_it_is_verified(tmp_path: P
     found = await all_facts(tmp_path)
     assert ([one.run for one in found.facts], list(found.broken)) == (["r1"], ["r2"])
     assert list((await facts_of_runs(tmp_path, ["r1"], verify=True)).broken) == ["r1"]
+
+
+async def test_the_looks_at_what_was_deployed_are_added_to_its_facts(tmp_path: Path) -> None:
+    """Whether the facts were kept or are read from the record; those of other runs count for nothing."""
+    for run, closed in (("r1", True), ("r2", False)):
+        await store_entry(tmp_path, run, kind="opened", who="rita", what="Asked.", evidence={"flow": "release", "version": "1.0"})
+        await store_entry(tmp_path, run, kind="effect", environment="production", name="promote", who="shipway", what="Promoted.")
+        if closed:
+            await store_entry(tmp_path, run, kind="closed", who="shipway", what="Ended.", evidence={"outcome": "deployed"})
+        await keep_facts(run, await read_record(tmp_path, run))
+        keep_looks(run, {"production": Looks(checks=3, well=2), "production/eu": Looks()})
+    keep_looks("r1", {"production/eu": Looks(checks=1, well=1)})
+    keep_looks("r9", {"production": Looks(checks=9, well=9)})
+    found = (await all_facts(tmp_path)).facts
+    assert [one.places[0].looks for one in found] == [Looks(checks=3, well=2)] * 2
+    assert [*looks_of(["r1", "r7"])["r1"]] == ["production", "production/eu"]

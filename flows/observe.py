@@ -1,0 +1,118 @@
+"""Look again at what was deployed: one short run for a look, started by the keeper; a failure that two looks in a row see is acted on."""
+
+from __future__ import annotations
+
+import asyncio
+import shlex
+from typing import Annotated, Any
+
+from prefect import State, flow
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from blocks.errors import Refused
+from blocks.outside_text import as_ending, as_reason, error_text
+from blocks.platform import Position
+from flows.lifecycle.context import Phase, run_id
+from flows.lifecycle.parameters import drops_unknown_parameters
+from flows.rollout.look_again import record, see
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.kept_runs import RUN, is_closed, open_releases_of
+from tasks.lifecycle.links import run_link
+from tasks.lifecycle.observed import find_observed, replace_observed, request_rollback
+from tasks.lifecycle.retries import retried
+from tasks.lifecycle.run_labels import name_run
+from tasks.notify import notify
+from tasks.process.concurrency import together
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.lifecycle.observed import Look, Observed, after_look, failure_in_words, put_off
+from tasks.rules.notify.facts import late_facts
+
+RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Release", description="Id of the release that is observed.")]
+
+
+@drops_unknown_parameters
+@flow(name="observe", flow_run_name="observe {release}", persist_result=False)
+async def observe(release: RunId) -> State[Any]:
+    """Look again at what a release deployed, if a look is due by what is kept beside the key; it moves nothing itself.
+
+    Args:
+        release: Id of the release.
+    """
+    service, kept = await asyncio.to_thread(find_observed, release)
+    if kept is None or kept.ended:
+        return Completed(name="Over", message=f"nothing of it is observed any more{kept.ended and f': {kept.ended}' if kept else ''}")
+    if not kept.is_due(now()):
+        return Completed(name="NotDue", message=f"the next look is due {kept.due:%Y-%m-%d %H:%M:%S} UTC")
+    await retried(name_run)(run_id(), name=f"observe {service} {kept.version}", tags=[])
+    phase = Phase(run_id(), 1, run_id(), kept.taken.parsed(), kept.plan, kept.taken.folder, kept.taken)
+    return await _look(phase, service, kept)
+
+
+async def _look(phase: Phase, service: str, kept: Observed) -> State[Any]:
+    """Look at each environment, act on a failure that is confirmed, and keep what was found, unless a newer release took its place."""
+    began = now()
+    seen = dict(zip(kept.places, await together(*(see(phase, kept, environment) for environment in kept.places)), strict=True))
+    if busy := [name for name, one in seen.items() if one.position and await _is_under_way(one.position)]:
+        await asyncio.to_thread(replace_observed, service, kept, put_off(kept, at=began))
+        return Completed(name="PutOff", message=f"a release or rollback is under way in {', '.join(busy)}")
+    there = {name: one for name, one in seen.items() if one.position is None or one.position["baseline"] == kept.version}
+    look = after_look(kept, {name: one.found for name, one in there.items()}, at=began)
+    if look.result.outcome is Outcome.FAILED and not kept.told:
+        await record(phase, there, look.result, version=kept.version, release=kept.release)
+    after, did = look.observed, ""
+    if look.confirmed and (not kept.told or phase.plan.observe.on_failure == "roll_back"):
+        if (await asyncio.to_thread(find_observed, kept.release))[1] != kept:
+            return Completed(name="Over", message="a newer release, or another look, took its place")
+        after, did = await _act(phase, kept, look)
+    if not await asyncio.to_thread(replace_observed, service, kept, after):
+        return Completed(name="Over", message="a newer release, or another look, took its place")
+    said = "; ".join(part for part in (look.result.reason, did) if part)
+    if look.result.outcome is Outcome.FAILED:
+        return Failed(message=said)
+    return Completed(name="Passed" if look.result.passed else "NoData", message=said)
+
+
+async def _is_under_way(position: Position) -> bool:
+    """Say whether a release or a rollback holds an environment; one whose record is closed only left its lease there."""
+    owner = position["owner"] or ""
+    if not RUN.fullmatch(owner):
+        return bool(owner)
+    return not await asyncio.to_thread(is_closed, owner)
+
+
+async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]:
+    """Tell people of a confirmed failure, and request the rollback if the plan says so; gives what is known then, and what was done.
+
+    Each is done once, however often this is: the rollback for the release, the message for the failure. If the rollback cannot be
+    requested yet, that is told, and the next look that sees the failure requests it.
+    """
+    said, plan, deployed = failure_in_words(look), phase.plan, f"deployed {kept.since:%Y-%m-%d %H:%M} UTC"
+    command = f"`shipway rollback {shlex.quote(kept.plan)} --bad {kept.version} --reason …`"
+    after, did, to_do = look.observed.model_copy(update={"told": True}), "", f"Look at the service. To roll back: {command}."
+    if plan.observe.on_failure == "roll_back":
+        rollback, did = await _request(kept, service=plan.service, reason=f"{kept.version}, {deployed}, fails {said}")
+        if rollback:
+            to_do = "Wait for the message of the rollback, which is requested."
+            after = after.model_copy(update={"ended": f"its rollback {rollback} was requested"})
+        elif kept.told:
+            return after, did
+    facts = late_facts(name for _, name in look.confirmed)
+    about, key = f"{plan.service} {kept.version}", f"{kept.release}/late/{kept.number}"
+    reason = as_ending("; ".join(part for part in (f"{deployed}, it fails {said}", did) if part))
+    await notify(plan.notify, facts, about=about, reason=reason, run=phase.owner, key=key, to_do=to_do)
+    return after, did
+
+
+async def _request(kept: Observed, *, service: str, reason: str) -> tuple[str, str]:
+    """Request the rollback; gives its run, "" if it is not requested now, and what is to be said of it.
+
+    A rollback ends what is under way, which may be the fix: a release that has begun, wherever it is, is let come to its end.
+    """
+    if under_way := await open_releases_of(service):
+        return "", f"it is not rolled back while the release {', '.join(map(run_link, under_way))} is under way, which may be the fix"
+    try:
+        rollback = await retried(request_rollback)(kept, reason=as_reason(reason))
+    except Refused as error:
+        return "", f"THE ROLLBACK COULD NOT BE REQUESTED: {error_text(error)}"
+    return rollback, f"it is rolled back: {run_link(rollback)}"

@@ -1,0 +1,106 @@
+"""One look at what was deployed: what each environment shows, by what the release acted through, and the record of a failure."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from blocks.errors import ShipwayError
+from blocks.outside_text import error_text
+from blocks.platform import Position
+from flows.lifecycle.context import Phase
+from flows.rollout.after_deployment import append_counts, append_health, probe
+from flows.rollout.log_check import LogsFound, append_logs, new_errors
+from tasks.analysis.watch import read_counts
+from tasks.lifecycle.retries import retried
+from tasks.record.journal import say
+from tasks.rollout.as_deployed import load_platform_to_roll_back
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.analysis.platform_counts import increase
+from tasks.rules.lifecycle.observed import HEALTH, LOGS, REQUESTS, FoundThere, Observed, judge_requests
+from tasks.rules.lifecycle.results import PhaseResult
+from tasks.rules.plan.targets import place_of
+
+NAME = "observation"
+Found = TypeVar("Found")
+
+
+class Seen(NamedTuple):
+    """What was seen in one environment.
+
+    Fields:
+        position: What it runs; None if it does not answer.
+        found: The verdicts, and the counts from which the next look goes on.
+        health: What the health check found, for the record.
+        counts: Requests since the counts were judged last, and how many failed.
+        logs: What the logs say; None if they were not read.
+    """
+
+    position: Position | None
+    found: FoundThere
+    health: dict[str, Any]
+    counts: dict[str, int] | None
+    logs: LogsFound | None
+
+
+async def see(phase: Phase, kept: Observed, environment: str) -> Seen:
+    """Look at one environment by what the release acted through, whatever was done to its block since; each check by itself."""
+    place, before, version = place_of(phase.plan, environment), kept.places[environment], kept.version
+    platform = await _or_none(load_platform_to_roll_back(place.platform, field=place.field, strategy=place.strategy))
+    if isinstance(platform, PhaseResult):
+        return Seen(None, FoundThere(dict.fromkeys((HEALTH, REQUESTS, LOGS), platform), before.counts), {}, None, None)
+    probed = await _or_none(probe(phase.plan, platform, version, environment=environment))
+    position, health = (None, {}) if isinstance(probed, PhaseResult) else probed
+    counted = await _or_none(retried(read_counts)(platform))
+    after = None if isinstance(counted, PhaseResult) else counted.get(version)
+    requests, counts = judge_requests(before.counts, after, limit=phase.plan.verification.max_error_ratio)
+    since = (kept.looked or kept.since).timestamp()
+    logs = await _or_none(
+        new_errors(
+            phase.plan.logs, platform, since=since, version=version, previous=None, known=before.known, in_whole=before.in_whole
+        )
+    )  # fmt: skip
+    checks = {
+        HEALTH: probed if isinstance(probed, PhaseResult) else PhaseResult.of(health),
+        REQUESTS: counted if isinstance(counted, PhaseResult) else requests,
+        LOGS: logs if isinstance(logs, PhaseResult) else logs.result,
+    }
+    errors, number = increase(before.counts.model_dump() if before.counts else after, after)
+    delta = {"requests": number, "errors": errors} if after else None
+    return Seen(position, FoundThere(checks, counts), health, delta, None if isinstance(logs, PhaseResult) else logs)
+
+
+async def _or_none(work: Awaitable[Found]) -> Found | PhaseResult:
+    """Give what a look found, or that there is no data: what cannot be looked at is neither well nor ill."""
+    try:
+        return await work
+    except ShipwayError as error:
+        return PhaseResult(outcome=Outcome.NO_DATA, reason=f"it could not be looked at: {error_text(error)}")
+
+
+async def record(phase: Phase, seen: Mapping[str, Seen], result: PhaseResult, *, version: str, release: str) -> None:
+    """Record a look in which a check failed, under its own run; a storage that does not take it keeps no failure from being acted on.
+
+    Args:
+        phase: The look.
+        seen: What it saw, by environment.
+        result: Its result.
+        version: The version that is observed.
+        release: The run that deployed it.
+    """
+    try:
+        await _append(phase, seen, result, version=version, release=release)
+    except (ShipwayError, OSError) as error:
+        say(f"the look could not be recorded: {error_text(error)}")
+
+
+async def _append(phase: Phase, seen: Mapping[str, Seen], result: PhaseResult, *, version: str, release: str) -> None:
+    for environment, one in seen.items():
+        if one.health:
+            await append_health(phase, one.health, environment=environment, name=NAME)
+        await append_counts(phase, one.counts, version, environment=environment, name=NAME, since="the look before")
+        if one.logs:
+            await append_logs(phase, one.logs, version, environment=environment, name=NAME)
+    evidence = {"outcome": result.outcome}
+    await phase.append(f"Looked at {version} again, deployed by {release}", kind="verdict", name=NAME, why=result.reason, evidence=evidence)
+    await phase.append(f"{version}: {result.outcome}", kind="closed", why=result.reason, evidence=evidence)

@@ -1,0 +1,174 @@
+"""What is observed after deployments: `observed/SERVICE.kept` beside the approval key, and the runs that look again when it is due.
+
+Whoever has the API's password can start such a run, which then does nothing unless a look is due by what is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime
+from uuid import UUID
+
+from prefect import get_client, task
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import FlowRun
+from pydantic import ValidationError
+
+from blocks.errors import Refused
+from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept, remove_kept, write_kept
+from blocks.key_folder.key_file import secret_name
+from tasks.lifecycle.apart import apart
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.looked import keep_looks
+from tasks.lifecycle.retries import OBSERVE
+from tasks.rules.lifecycle.observed import Observed, put_off
+from tasks.rules.lifecycle.reconcile import will_be_done
+from tasks.rules.metrics.facts import Looks
+
+FOLDER, WHAT = "observed", "which says what is observed after a deployment"
+DEPLOYMENT, ROLLBACK = "observe/observe", "rollback/rollback"
+MOST_ASKED = 5  # runs that are asked for one look; if all end without it, the next look is due after the usual time
+
+
+def observed_services() -> list[str]:
+    """List the services of which something is or was observed."""
+    return kept_names(FOLDER)
+
+
+def read_observed(service: str) -> Observed | None:
+    """Read what is observed of a service; None if nothing ever was.
+
+    Raises:
+        Refused: The file was changed, or cannot be read.
+    """
+    found = read_kept(FOLDER, service, what=WHAT)
+    try:
+        return None if found is None else Observed.model_validate(found)
+    except ValidationError as error:
+        raise Refused(
+            f"the file {WHAT} of {service} cannot be read: {error.error_count()} field(s) are wrong, as of another version"
+        ) from None
+
+
+def begin_observed(service: str, observed: Observed | None, *, release: str, since: datetime) -> None:
+    """Keep what is observed from now on, in place of what was observed before; None if that is nothing.
+
+    What was begun for the same release goes on, and so does that of a version that was deployed later: a run may be ended again.
+
+    Args:
+        service: The service.
+        observed: What is observed.
+        release: The run that deployed it.
+        since: When it was deployed.
+
+    Raises:
+        Refused: The key or its folder cannot be used.
+        OSError: Likewise.
+    """
+    with locked(FOLDER, service, what=WHAT):
+        try:
+            before = read_observed(service)
+        except NotKept:
+            before = None
+        if before is not None and (before.release == release or before.since > since):
+            return
+        if observed is None:
+            remove_kept(FOLDER, service)
+        else:
+            write_kept(FOLDER, service, observed.model_dump(mode="json"), what=WHAT)
+
+
+def replace_observed(service: str, before: Observed, after: Observed) -> bool:
+    """Keep what a look found, unless another process kept something else meanwhile; says whether it did.
+
+    Raises:
+        Refused: The key or its folder cannot be used.
+    """
+    with locked(FOLDER, service, what=WHAT):
+        if read_observed(service) != before:
+            return False
+        write_kept(FOLDER, service, after.model_dump(mode="json"), what=WHAT)
+        keep_looks(after.release, {name: Looks(checks=one.checks, well=one.well) for name, one in after.places.items()})
+        return True
+
+
+def find_observed(release: str) -> tuple[str, Observed | None]:
+    """Find what is observed of a release, with its service; none if nothing is, or a newer one took its place."""
+    for service in observed_services():
+        with apart(f"what is observed of {service}"):
+            found = read_observed(service)
+            if found is not None and found.release == release:
+                return service, found
+    return "", None
+
+
+@task(name="start looks", **OBSERVE)
+async def start_due_looks() -> list[str]:
+    """Start a run of `observe` for each service of which a look is due, one for a look.
+
+    Returns:
+        The runs that are under way or to come.
+    """
+    at, found = now(), list[str]()
+    due = {service: one for service in await asyncio.to_thread(observed_services) if (one := await _due(service, at)) is not None}
+    if not due:
+        return []
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(DEPLOYMENT)
+        for service, one in due.items():
+            with apart(f"the look at {service} {one.version}"):
+                run = await _ask(client, deployment.id, one, at)
+                found += [str(run.id)] if run else []
+                if run is None:
+                    await asyncio.to_thread(replace_observed, service, one, put_off(one, at=at, pause=one.pause))
+    return found
+
+
+async def _due(service: str, at: datetime) -> Observed | None:
+    with apart(f"what is observed of {service}"):
+        found = await asyncio.to_thread(read_observed, service)
+        return found if found is not None and found.is_due(at) else None
+    return None
+
+
+async def _ask(client: PrefectClient, deployment: UUID, one: Observed, at: datetime) -> FlowRun | None:
+    """Ask for the run of a look: the server makes one for a key, and another one is asked for only if that ended without its look.
+
+    Returns:
+        The run that will look; None if all were lost.
+    """
+    for number in range(MOST_ASKED):
+        key = await asyncio.to_thread(secret_name, f"observe-{one.release}-{one.number}-{number}")
+        run = await client.create_flow_run_from_deployment(deployment, parameters={"release": one.release}, idempotency_key=key)
+        due = run.state.state_details.scheduled_time if run.state else None
+        is_it = run.parameters.get("release") == one.release and run.deployment_id == deployment
+        if is_it and run.state_type and will_be_done(run.state_type.value, due=due, now=at):
+            return run
+    return None
+
+
+@task(name="request rollback", **OBSERVE)
+async def request_rollback(one: Observed, *, reason: str) -> str:
+    """Request the rollback of what is observed, once for a release; gives its run.
+
+    Args:
+        one: What is observed.
+        reason: What failed.
+
+    Raises:
+        Refused: Others made a run in its place.
+    """
+    wanted = {
+        "plan": one.plan,
+        "reason": reason,
+        "requester": f"observation of {one.release}",
+        "environment": "production",
+        "bad": one.version,
+    }
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(ROLLBACK)
+        key = await asyncio.to_thread(secret_name, f"late-failure-{one.release}")
+        run = await client.create_flow_run_from_deployment(deployment.id, parameters=wanted, idempotency_key=key)
+    if run.deployment_id != deployment.id or any(run.parameters.get(name) != wanted[name] for name in ("plan", "environment", "bad")):
+        raise Refused(f"the run {run.id} was made in place of the rollback by others; roll back by hand")
+    return str(run.id)

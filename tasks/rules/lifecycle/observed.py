@@ -1,0 +1,253 @@
+"""Observation of what was deployed: when the next look is due, what it found, whether a failure is confirmed, and when it ends.
+
+A check is health, failed requests or logs of one environment. Its failure is confirmed if its last two verdicts are failures; no data is
+not a verdict, so it neither confirms a failure nor takes one back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, NamedTuple
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.analysis.platform_counts import increase
+from tasks.rules.evidence.inputs import TakenPlan
+from tasks.rules.lifecycle.results import PhaseResult, worst_of
+from tasks.rules.plan.targets import production_of
+from tasks.rules.record.entries import Entry, select
+from tasks.rules.record.view import POST_DEPLOY
+from tasks.rules.verification.log_lines import hash_of
+from tasks.rules.windows.words import moment_in_words
+
+HEALTH, REQUESTS, LOGS = "health", "requests", "logs"
+LEAST_REQUESTS = 20
+CONFIRMED_AFTER = timedelta(minutes=1)
+PUT_OFF_FOR = timedelta(minutes=5)
+ENDS_AFTER = timedelta(minutes=10)  # after its time, so that a failure of the last look is confirmed, and a release that is under way over
+Count = Annotated[int, Field(ge=0)]
+By = tuple[str, str]  # an environment and a check
+
+
+class SeenCounts(BaseModel):
+    """The counts of the version when they were judged last: what they count from, requests, and how many of them failed."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    started: str
+    requests: Count
+    errors: Count
+
+
+class ObservedPlace(BaseModel):
+    """What is known of one environment.
+
+    Fields:
+        counts: The counts from which requests are judged; None if none were read yet.
+        known: The kinds of error lines, see `hash_of`, that were there when the version was deployed.
+        in_whole: Whether all of them are known.
+        failing: The checks whose last verdict was a failure.
+        checks: How often its health was checked with a verdict.
+        well: How often it passed.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    counts: SeenCounts | None = None
+    known: tuple[str, ...] = ()
+    in_whole: bool = False
+    failing: tuple[str, ...] = ()
+    checks: Count = 0
+    well: Count = 0
+
+
+class Observed(BaseModel):
+    """What is observed of one service, and what the last look saw.
+
+    Fields:
+        release: The run that deployed the version.
+        plan: Its plan file as it was named.
+        taken: Its plan as it was taken.
+        since: When the version was deployed.
+        until: When the last look is due.
+        due: When the next look is due.
+        number: Of the next look, from 1; a look that is put off counts.
+        places: The environments in which the version serves.
+        looked: When the last look was; None before the first one.
+        outcome: What it found; "" before the first one.
+        why: Why, with its numbers.
+        looks: How many looks there were.
+        passed: How many of them passed.
+        told: Whether people were told of the failure that goes on.
+        ended: Why it is over; "" while it goes on.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    release: str
+    plan: str
+    taken: TakenPlan
+    version: str
+    since: AwareDatetime
+    until: AwareDatetime
+    due: AwareDatetime
+    number: Count = 1
+    places: dict[str, ObservedPlace]
+    looked: AwareDatetime | None = None
+    outcome: str = ""
+    why: str = ""
+    looks: Count = 0
+    passed: Count = 0
+    told: bool = False
+    ended: str = ""
+
+    def is_due(self, at: datetime) -> bool:
+        """Say whether a look is due."""
+        return not self.ended and self.due <= at
+
+    @property
+    def pause(self) -> timedelta:
+        """The time between two looks."""
+        return timedelta(minutes=self.taken.parsed().observe.every_minutes)
+
+    def in_words(self, service: str) -> str:
+        """Say until when a version is observed, and what the last look found."""
+        until = f"{service} {self.version} until {moment_in_words(self.until)}"
+        if self.looked is None:
+            return f"{until}; the first look is due {moment_in_words(self.due)}"
+        last = f"{self.outcome.replace('_', ' ')}, {moment_in_words(self.looked)}: {self.why}"
+        return f"{until}; {self.passed} of {self.looks} looks passed; the last one {last}"
+
+
+class FoundThere(NamedTuple):
+    """What a look found in one environment: the verdict of each check, and the counts from which the next look goes on."""
+
+    checks: Mapping[str, PhaseResult]
+    counts: SeenCounts | None
+
+
+class Look(NamedTuple):
+    """What became of a look: what is known by then, its result, and the checks, by environment, whose failure is confirmed by it."""
+
+    observed: Observed
+    result: PhaseResult
+    confirmed: tuple[By, ...]
+
+
+def observed_from(
+    taken: TakenPlan, entries: Sequence[Entry], *, release: str, plan: str, version: str, round: int, since: datetime, at: datetime
+) -> Observed | None:
+    """Say what is observed of a release that was deployed; None if its plan does not ask for it.
+
+    Args:
+        taken: The plan by which it acted.
+        entries: Its record.
+        release: Its run.
+        plan: The plan file as it was named.
+        version: Its version.
+        round: The round that deployed it.
+        since: When it was promoted in production.
+        at: Now.
+    """
+    asked = taken.parsed()
+    if not asked.observe.hours:
+        return None
+    until = since + timedelta(hours=asked.observe.hours)
+    due = min(at + timedelta(minutes=asked.observe.every_minutes), until)
+    here = [entry for entry in entries if entry.round == round]
+    places = {place.environment: _place(select(here, environment=place.environment)) for place in production_of(asked)}
+    return Observed(release=release, plan=plan, taken=taken, version=version, since=since, until=until, due=due, places=places)
+
+
+def _place(entries: Sequence[Entry]) -> ObservedPlace:
+    """Read what the release knew of one environment at its end: the counts, and the error lines that are not new any more."""
+    counts = next(iter(reversed(select(entries, kind="metrics", name=POST_DEPLOY))), None)
+    logs = next(iter(reversed(select(entries, kind="logs"))), None)
+    evidence = logs.evidence if logs else {}
+    accepted = [hash_of(str(one.get("kind"))) for one in evidence.get("new", ()) if isinstance(one, dict)]
+    known = dict.fromkeys([*map(str, evidence.get("known", ())), *accepted])
+    return ObservedPlace(
+        counts=SeenCounts.model_validate(counts.evidence) if counts and counts.evidence else None,
+        known=tuple(known),
+        in_whole=logs is not None and not evidence.get("in_part"),
+    )
+
+
+def judge_requests(before: SeenCounts | None, after: Mapping[str, Any] | None, *, limit: float) -> tuple[PhaseResult, SeenCounts | None]:
+    """Judge the requests that came since the counts were judged last; too few are left for the next look.
+
+    Args:
+        before: The counts then; None if there were none.
+        after: The counts now: `started`, `requests` and `errors`; None if the platform counts none.
+        limit: The share of requests that may fail.
+
+    Returns:
+        The verdict, and the counts from which the next look goes on.
+    """
+    if after is None:
+        return _no_data("no request was counted"), before
+    now = SeenCounts.model_validate(dict(after))
+    if before is None:
+        return _no_data("requests are counted from now on"), now
+    errors, requests = increase(before.model_dump(), now.model_dump())
+    if requests < LEAST_REQUESTS:
+        return _no_data(f"too few requests: {requests} of {LEAST_REQUESTS}"), before
+    outcome = Outcome.PASSED if errors <= limit * requests else Outcome.FAILED
+    said = f"{errors} of {requests} requests failed, at most {limit:.2%} may"
+    return PhaseResult(outcome=outcome, reason=said), now
+
+
+def _no_data(reason: str) -> PhaseResult:
+    return PhaseResult(outcome=Outcome.NO_DATA, reason=reason)
+
+
+def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetime) -> Look:
+    """Add a look to what is known.
+
+    Args:
+        before: What was known.
+        found: What it found, by environment; one in which another version serves by now is left out, and is observed no more.
+        at: Now.
+    """
+    if not found:
+        return Look(put_off(before, at=at, ended=f"{before.version} does not serve any more"), _no_data("another version serves"), ())
+    confirmed, fresh, places = list[By](), False, dict[str, ObservedPlace]()
+    for environment, there in found.items():
+        place = before.places[environment]
+        fails = {name for name, one in there.checks.items() if one.outcome is Outcome.FAILED}
+        undecided = {name for name, one in there.checks.items() if one.outcome not in {Outcome.FAILED, Outcome.PASSED}}
+        confirmed += [(environment, name) for name in there.checks if name in fails & {*place.failing}]
+        fresh = fresh or bool(fails - {*place.failing})
+        failing = fails | ({*place.failing} & undecided)
+        well = there.checks[HEALTH].passed
+        counted = {"checks": place.checks + (well or HEALTH in fails), "well": place.well + well}
+        places[environment] = place.model_copy(update={"counts": there.counts, "failing": tuple(sorted(failing)), **counted})
+    result = worst_of([one.at(environment) for environment, there in found.items() for one in there.checks.values()])
+    ended = "its time is over" if at >= before.until and (not fresh or at >= before.until + ENDS_AFTER) else ""
+    pause = CONFIRMED_AFTER if fresh else before.pause
+    after = before.model_copy(
+        update={
+            "places": places, "looked": at, "outcome": result.outcome.value, "why": str(result.reason), "looks": before.looks + 1,
+            "passed": before.passed + result.passed, "number": before.number + 1, "due": _next(before, at, pause),
+            "told": before.told and any(place.failing for place in places.values()), "ended": ended,
+        }
+    )  # fmt: skip
+    return Look(after, result, tuple(confirmed))
+
+
+def put_off(before: Observed, *, at: datetime, ended: str = "", pause: timedelta = PUT_OFF_FOR) -> Observed:
+    """Put a look off, as a release or rollback is under way there or its runs were lost, or end the observation."""
+    late = "its time is over, and the last look could not be made" if at >= before.until + ENDS_AFTER else ""
+    return before.model_copy(update={"number": before.number + 1, "due": at + pause, "ended": ended or late})
+
+
+def _next(before: Observed, at: datetime, pause: timedelta) -> datetime:
+    """Give when the next look is due: the last one when the time is over, or a minute later to confirm a failure."""
+    return at + pause if at >= before.until else min(at + pause, before.until)
+
+
+def failure_in_words(look: Look) -> str:
+    """Say which checks failed twice in a row, as the second look found them."""
+    return f"in two looks in a row: {', '.join(f'{name} of {environment}' for environment, name in look.confirmed)}; {look.result.reason}"

@@ -1,0 +1,123 @@
+"""A version that turns bad hours after its release is rolled back by looks between which there is no process."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flows.harness import FIRST, Stage, check_closed, check_well, plan_of
+from tests.flows.processes import Traffic
+
+pytestmark = [pytest.mark.server, pytest.mark.timeout(300), pytest.mark.faults]
+_numbers = count(1)
+
+
+@pytest.fixture
+async def deployed(stage: Stage) -> AsyncIterator[Stage]:
+    """Give a stage with the deployments that the keeper and a look ask for, and no worker."""
+    from prefect import get_client  # noqa: PLC0415
+
+    from flows.observe import observe  # noqa: PLC0415
+    from flows.rollback import rollback  # noqa: PLC0415
+
+    async with get_client() as client:
+        for name, flow, tags in (("observe", observe, ["shipway"]), ("rollback", rollback, ["shipway", "shipway:open"])):
+            found: Any = flow
+            await client.create_deployment(flow_id=await client.create_flow(found), name=name, entrypoint=f"flows.{name}.{name}", tags=tags)
+        yield stage
+
+
+async def look(stage: Stage) -> tuple[str, str]:
+    """Let the keeper start the look that is due, and its process come to its end; gives the state and message of its run."""
+    from tasks.lifecycle.observed import start_due_looks  # noqa: PLC0415
+
+    pass_time(stage)
+    (run,) = await start_due_looks.fn()
+    assert await start_due_looks.fn() == [run], "one run for a look"
+    await stage.runner.run(run, "observe")
+    assert await start_due_looks.fn() == [], "no run, and so no process, until the next one is due"
+    ran = await stage.seen(run)
+    return ran.state, ran.message
+
+
+def pass_time(stage: Stage) -> None:
+    """Let the time pass until the next look is due."""
+    from tasks.lifecycle.observed import replace_observed  # noqa: PLC0415
+
+    kept = kept_of(stage)
+    assert not kept.is_due(datetime.now(UTC))
+    assert replace_observed(stage.name, kept, kept.model_copy(update={"due": datetime.now(UTC) - timedelta(seconds=1)}))
+
+
+def kept_of(stage: Stage) -> Any:
+    """Read what is observed."""
+    from tasks.lifecycle.observed import read_observed  # noqa: PLC0415
+
+    found = read_observed(stage.name)
+    assert found is not None
+    return found
+
+
+async def rollbacks_of(version: str) -> list[str]:
+    """List the rollbacks that were requested of a version."""
+    from prefect import get_client  # noqa: PLC0415
+    from prefect.client.schemas.filters import FlowFilter, FlowFilterName  # noqa: PLC0415
+
+    async with get_client() as client:
+        runs = await client.read_flow_runs(flow_filter=FlowFilter(name=FlowFilterName(any_=["rollback"])))
+        return [str(run.id) for run in runs if run.parameters.get("bad") == version]
+
+
+async def test_a_late_failure_is_rolled_back(deployed: Stage, visitors: Traffic) -> None:
+    """One look alone does not do it; and what serves afterwards is the version before, verified."""
+    stage = deployed
+    version = stage.tag(f"9.{next(_numbers)}-spoils.{stage.name[-6:]}")
+    spoiled = Path(tempfile.gettempdir(), version)
+    verification = {**plan_of("x")["verification"], "max_error_ratio": 0.1}
+    plan = stage.plan(verification=verification, observe={"hours": 2, "on_failure": "roll_back"})
+    await check_closed(stage, await stage.release_through(version, plan=plan), outcome="deployed")
+    forget(Path(plan))  # what the release acted by counts
+    try:
+        await enough(visitors)
+        state, message = await look(stage)
+        assert (state, kept_of(stage).passed) == ("Passed", 1), message
+        spoil(spoiled)
+        await enough(visitors)
+        state, message = await look(stage)
+        assert (state, await rollbacks_of(version)) == ("Failed", []), message
+        assert kept_of(stage).due - kept_of(stage).looked == timedelta(minutes=1)
+        await enough(visitors)
+        state, message = await look(stage)
+        (rollback,) = await rollbacks_of(version)
+        assert (state, rollback in message) == ("Failed", True), message
+        assert rollback in kept_of(stage).ended
+        ran = await stage.carry_through(rollback, "rollback")
+        assert ran.state == "RolledBack", ran.message
+        await check_well(stage, version=FIRST, staging=version)
+    finally:
+        forget(spoiled)
+
+
+def spoil(version: Path) -> None:
+    """Let a version answer its page with errors from now on."""
+    version.touch()
+
+
+def forget(path: Path) -> None:
+    """Remove a file."""
+    path.unlink(missing_ok=True)
+
+
+async def enough(visitors: Traffic) -> None:
+    """Return when so many visitors have come that a look has a verdict."""
+    before = len(visitors.answers)
+    async with asyncio.timeout(30):
+        while len(visitors.answers) < before + 60:  # noqa: ASYNC110 - a thread counts them
+            await asyncio.sleep(0.1)

@@ -1,0 +1,241 @@
+"""A look at what was deployed: what it does with what it sees, and that a late failure is acted on once."""
+
+from __future__ import annotations
+
+import importlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.errors import Refused, Temporary
+from blocks.key_folder.key_file import create_key, key_path
+from flows.lifecycle import context
+from flows.lifecycle.context import Phase
+from flows.rollout import look_again
+from flows.rollout.log_check import LogsFound
+from tasks.lifecycle import observed
+from tasks.lifecycle.kept_runs import forget_open, keep_open
+from tasks.lifecycle.observed import begin_observed, read_observed
+from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.lifecycle.observed import Observed, observed_from
+from tasks.rules.lifecycle.results import PhaseResult
+from tests.rules.lifecycle.test_observed import taken
+from tests.tasks.conftest import offline
+from tests.tasks.fake_platform import FakePlatform, counted
+from tests.tasks.lifecycle.test_keys_others_cannot_know import Server
+
+__all__ = ["offline"]
+pytestmark = pytest.mark.usefixtures("offline")
+SHOP, LOOK = "shop", "look-1"
+RECORD = ["health", "metrics", "logs", "verdict", "closed"]
+
+
+class World:
+    """A deployed version, and who looks at it."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        """Let all be well."""
+        self.flow: Any = importlib.import_module("flows.observe")
+        self.platform = FakePlatform("1.1", None, percent=0, previous="1.0")
+        self.platform.position["owner"] = None
+        self.platform.numbers = {"1.1": counted(0)}
+        self.health, self.logs, self.answers = "passed", "passed", True
+        self.api, self.told, self.entries = Server(), list[dict[str, Any]](), list[str]()
+        patch.setattr(observed, "get_client", lambda: self.api)
+        patch.setattr(context, "append_entry", self.append)
+        patch.setattr(self.flow, "notify", self.notify)
+        for name in ("load_platform_to_roll_back", "probe", "new_errors"):
+            patch.setattr(look_again, name, getattr(self, name))
+
+    async def append(self, _run: str, _what: str, *, kind: str, **_: Any) -> None:
+        """Record."""
+        self.entries.append(kind)
+
+    async def load_platform_to_roll_back(self, name: str, **_: Any) -> FakePlatform:
+        """Give the platform, if it answers."""
+        if not self.answers:
+            raise Temporary(f"{name} does not answer")
+        return self.platform
+
+    async def probe(self, *_: Any, **__: Any) -> tuple[Any, dict[str, Any]]:
+        """Ask for health."""
+        return await self.platform.current(), {"outcome": self.health, "reason": f"health {self.health}"}
+
+    async def new_errors(self, *_: Any, **__: Any) -> LogsFound:
+        """Search the logs."""
+        return LogsFound(PhaseResult(outcome=Outcome(self.logs), reason=f"logs {self.logs}"), "", {})
+
+    async def notify(self, blocks: list[str], facts: Any, **said: Any) -> None:
+        """Tell people."""
+        self.told.append({"blocks": blocks, "facts": facts, **said})
+
+    def deploy(self, **observe: Any) -> Observed:
+        """Deploy the version, of which a look is due by now."""
+        at, plan = datetime.now(UTC) - timedelta(minutes=20), taken(**observe)
+        plan.plan["verification"]["max_error_ratio"] = 0.1
+        found = observed_from(plan, [], release="r1", plan="/srv/a plan.yaml", version="1.1", round=1, since=at, at=at)
+        assert found is not None
+        begin_observed(SHOP, found, release="r1", since=at)
+        return found
+
+    async def look(self, *, requests: int = 100, failed: int = 0) -> Any:
+        """Let so many requests come, and look."""
+        before = self.platform.numbers["1.1"]
+        self.platform.numbers["1.1"] = counted(before["requests"] + requests, before["errors"] + failed)
+        phase = Phase(LOOK, 1, LOOK, self.kept.taken.parsed(), self.kept.plan, "/srv", self.kept.taken)
+        return await self.flow._look(phase, SHOP, self.kept)
+
+    @property
+    def kept(self) -> Observed:
+        """Read what is kept."""
+        found = read_observed(SHOP)
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    """Give a world with a key folder of its own."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+    return World(monkeypatch)
+
+
+async def test_while_all_is_well_nothing_is_recorded_and_no_one_is_told(world: World) -> None:
+    """The first look only begins to count, as the release left no counts here."""
+    world.deploy()
+    states = [(await world.look()).name for _ in range(3)]
+    assert states == ["NoData", "Passed", "Passed"]
+    assert (world.kept.looks, world.kept.passed, world.kept.number) == (3, 2, 4)
+    assert (world.told, world.entries, world.api.runs) == ([], [], {})
+
+
+async def test_a_late_failure_is_rolled_back_once_it_is_confirmed(world: World) -> None:
+    """By the deployment `rollback`, with the version by name; people are told what fails and that it is rolled back."""
+    world.deploy(on_failure="roll_back")
+    await world.look()
+    first = await world.look(failed=30)
+    assert (first.name, world.told, world.api.runs) == ("Failed", [], {})
+    assert world.entries == RECORD
+    assert world.kept.due - datetime.now(UTC) < timedelta(minutes=1)
+    second = await world.look(failed=31)
+    ((run,), (told,)) = world.api.runs.values(), world.told
+    assert {name: run.parameters[name] for name in ("bad", "environment", "plan")} == {
+        "bad": "1.1", "environment": "production", "plan": "/srv/a plan.yaml",
+    }  # fmt: skip
+    assert "in two looks in a row: requests of production; production: 31 of 100 requests failed" in run.parameters["reason"]
+    assert told["facts"] == ("late_failure", "error_rate_high")
+    assert str(run.id) in told["reason"]
+    assert str(run.id) in second.message
+    assert world.kept.ended.startswith("its rollback")
+
+
+async def test_told_is_told_once_an_episode_with_the_command_that_rolls_back(world: World) -> None:
+    """It goes on being looked at."""
+    world.deploy()
+    for health in ("failed", "failed", "failed", "passed", "failed", "failed"):
+        world.health = health
+        await world.look()
+    assert world.entries == RECORD * 4, "two of each episode"
+    assert [one["facts"] for one in world.told] == [("late_failure", "health_check_failed")] * 2
+    assert world.told[0]["key"] != world.told[1]["key"]
+    assert "`shipway rollback '/srv/a plan.yaml' --bad 1.1 --reason …`" in world.told[0]["to_do"]
+    assert (world.kept.ended, world.api.runs) == ("", {})
+
+
+async def test_a_platform_that_does_not_answer_is_neither_well_nor_ill(world: World) -> None:
+    """However often: it is said, and nothing is done."""
+    world.deploy(on_failure="roll_back")
+    world.answers = False
+    states = [await world.look() for _ in range(3)]
+    assert {one.name for one in states} == {"NoData"}
+    assert "does not answer" in states[0].message
+    assert (world.kept.passed, world.kept.ended, world.told, world.api.runs) == (0, "", [], {})
+
+
+async def test_a_look_is_put_off_while_a_release_holds_production(world: World) -> None:
+    """Whatever it would see then is not the version's fault."""
+    world.deploy(on_failure="roll_back")
+    world.health, world.platform.position["owner"] = "failed", "5c2d0a1e-0000-0000-0000-000000000001"
+    assert [(await world.look()).name for _ in range(2)] == ["PutOff", "PutOff"]
+    assert (world.kept.looks, world.kept.number, world.told) == (0, 3, [])
+
+
+async def test_it_ends_if_another_version_serves(world: World) -> None:
+    """As after a rollback by people."""
+    world.deploy(on_failure="roll_back")
+    world.platform.position["baseline"], world.health = "1.0", "failed"
+    await world.look()
+    assert world.kept.ended == "1.1 does not serve any more"
+    assert (world.told, world.entries) == ([], [])
+
+
+async def test_nothing_is_done_for_a_release_whose_place_a_newer_one_took_meanwhile(world: World) -> None:
+    """It is about another version."""
+    old = world.deploy(on_failure="roll_back")
+    failing = old.model_copy(update={"places": {"production": old.places["production"].model_copy(update={"failing": ("health",)})}})
+    newer = old.model_copy(update={"release": "r2", "since": datetime.now(UTC)})
+    begin_observed(SHOP, newer, release="r2", since=newer.since)
+    world.health = "failed"
+    phase = Phase(LOOK, 1, LOOK, old.taken.parsed(), old.plan, "/srv", old.taken)
+    assert (await world.flow._look(phase, SHOP, failing)).name == "Over"
+    assert (world.told, world.api.runs, world.kept) == ([], {}, newer)
+
+
+async def test_a_rollback_that_cannot_be_requested_is_told(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """People do it by hand, and the observation goes on."""
+
+    async def refuse(*_: Any, **__: Any) -> str:
+        raise Refused("others made a run in its place")
+
+    world.deploy(on_failure="roll_back")
+    monkeypatch.setattr(world.flow, "retried", lambda task: refuse if task is world.flow.request_rollback else task.fn)
+    world.health = "failed"
+    for _ in range(3):
+        await world.look()
+    (told,) = world.told
+    assert "THE ROLLBACK COULD NOT BE REQUESTED" in told["reason"]
+    assert "--bad 1.1" in told["to_do"]
+    assert world.kept.ended == ""
+
+
+async def test_a_release_that_is_under_way_is_not_ended_by_the_rollback(world: World) -> None:
+    """It may be the fix. People are told; if it comes to nothing, the next look requests the rollback, and that is told, too."""
+    world.deploy(on_failure="roll_back")
+    world.health = "failed"
+    await keep_open("r2", service=SHOP)
+    for _ in range(3):
+        await world.look()
+    (told,) = world.told
+    assert "it is not rolled back while the release" in told["reason"]
+    assert (world.api.runs, world.kept.ended) == ({}, "")
+    await forget_open("r2")
+    await world.look()
+    assert (len(world.told), len(world.api.runs)) == (2, 1)
+    assert world.kept.ended.startswith("its rollback")
+
+
+async def test_a_storage_that_is_away_keeps_no_failure_from_being_acted_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What cannot be recorded is said."""
+
+    async def refuse(*_: Any, **__: Any) -> None:
+        raise Temporary("the storage does not answer")
+
+    world.deploy(on_failure="roll_back")
+    monkeypatch.setattr(context, "append_entry", refuse)
+    world.health = "failed"
+    for _ in range(2):
+        await world.look()
+    assert (len(world.told), len(world.api.runs)) == (1, 1)
+
+
+async def test_a_run_that_others_start_does_nothing_unless_a_look_is_due(world: World) -> None:
+    """Whoever has the API's password can start one at any time, for any release."""
+    kept = world.deploy(on_failure="roll_back")
+    begin_observed("till", kept.model_copy(update={"due": kept.until, "release": "r2"}), release="r2", since=kept.since)
+    begin_observed("post", kept.model_copy(update={"ended": "its time is over", "release": "r3"}), release="r3", since=kept.since)
+    world.health = "failed"
+    assert [(await world.flow.observe.fn(run)).name for run in ("r2", "r3", "unknown")] == ["NotDue", "Over", "Over"]
+    assert (world.entries, world.told, world.kept) == ([], [], kept)
