@@ -148,7 +148,7 @@ class Judgement(Section):
     """What is judged; at least one must decide."""
     prometheus: BlockName = "prometheus/shipway"
     """The Prometheus of SLIs of this source, a Prefect block as `type/name`."""
-    alpha: Annotated[float, Field(gt=0, le=0.2)] = 0.01
+    alpha: Annotated[float, Field(ge=1e-6, le=0.2)] = 0.01
     """The probability of failing a version that is as good as allowed, over the whole watch of one step and all SLIs."""
     min_requests: Annotated[int, Field(ge=1, le=10_000_000)] = 50
     """The canary must have served this many requests before it can pass."""

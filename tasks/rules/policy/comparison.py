@@ -9,7 +9,7 @@ from tasks.rules.plan.judgement import PrometheusSli, Sli
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import places_of, section_of
 from tasks.rules.policy.policy import LeastAnalysis, Policy, Series, Source
-from tasks.rules.policy.rules import Rules, effective_rules, may_override, policies_of, unwatched_share, watched_seconds
+from tasks.rules.policy.rules import Rules, baked_seconds, effective_rules, may_override, policies_of, unwatched_share, watched_seconds
 from tasks.rules.windows.window import Window
 from tasks.rules.windows.words import times_in_words
 
@@ -147,9 +147,14 @@ def _analysis_lines(plan: Plan, policy: Policy, least: LeastAnalysis) -> Iterato
     yield Line("judgement.inconclusive", plan.judgement.inconclusive, "not proceed", plan.judgement.inconclusive)
     for place in places_of(plan):
         if place.platform in policy.protects and place.steps:
+            field = f"{place.field.rpartition('.')[0]}.steps"
             first = f"{unwatched_share(place)[1]} % until it was watched, {watched_seconds(place):g} s"
             floor = f"at most {least.first_percent} % until it was watched, at least {least.watch_seconds:g} s"
-            yield Line(f"{place.field.rpartition('.')[0]}.steps", first, floor, first)
+            yield Line(field, first, floor, first)
+            without = max((step.percent for step in place.steps if not step.watch_seconds), default=0)
+            lasts = f"at least {baked_seconds(place):g} s, at most {without} % not watched"
+            floor = f"at least {least.bake_seconds:g} s, at most {least.unwatched_percent} % not watched"
+            yield Line(f"{field}, whatever they show", lasts, floor, lasts)
 
 
 def _bounds(sli: Sli) -> str:

@@ -81,7 +81,11 @@ class LeastAnalysis(Section):
     min_requests: Annotated[int, Field(ge=1, le=10_000_000)] = 1
     """The plan's `judgement.min_requests` must be at least this: a watch does not pass before."""
     watch_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
-    """The steps of each protected environment are watched for at least this long, in sum."""
+    """The steps of each protected environment are watched for up to this long, in sum; a verdict ends a watch earlier."""
+    bake_seconds: Annotated[float, Field(ge=0, le=86_400)] = 0
+    """The steps last at least this long, in sum, whatever they show: their `bake_seconds`."""
+    unwatched_percent: Annotated[int, Field(ge=0, le=100)] = 100
+    """Each step with a larger share than this must be watched, the last one too; 0 means each step."""
     first_percent: Annotated[int, Field(ge=1, le=100)] = 100
     """Each step up to the first one that is watched gets at most this share of the traffic."""
 

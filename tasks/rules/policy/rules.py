@@ -177,18 +177,33 @@ def _weak_analysis(plan: Plan, least: LeastAnalysis, places: Sequence[Place], *,
     if plan.judgement.inconclusive == "proceed":
         yield f"judgement.inconclusive: proceed is not allowed by `least_analysis` {by}. Write ask, extend or rollback."
     for place in places:
-        field, seconds = f"{place.field.rpartition('.')[0]}.steps", watched_seconds(place)
-        if seconds < least.watch_seconds:
+        yield from _weak_steps(place, least, by=by)
+
+
+def _weak_steps(place: Place, least: LeastAnalysis, *, by: str) -> Iterator[str]:
+    field, seconds = f"{place.field.rpartition('.')[0]}.steps", watched_seconds(place)
+    if seconds < least.watch_seconds:
+        yield (
+            f"{field}: they are watched for up to {seconds:g} s in sum, less than the {least.watch_seconds:g} of "
+            f"`least_analysis.watch_seconds` {by}. Raise their `watch_seconds`."
+        )
+    if baked_seconds(place) < least.bake_seconds:
+        yield (
+            f"{field}: they last for {baked_seconds(place):g} s in sum, whatever they show, less than the {least.bake_seconds:g} of "
+            f"`least_analysis.bake_seconds` {by}. Raise their `bake_seconds`."
+        )
+    for number, step in enumerate(place.steps):
+        if not step.watch_seconds and step.percent > least.unwatched_percent:
             yield (
-                f"{field}: they are watched for {seconds:g} s in sum, less than the {least.watch_seconds:g} of "
-                f"`least_analysis.watch_seconds` {by}. Raise their `watch_seconds`."
+                f"{field}[{number}].watch_seconds: a step of {step.percent} % is not watched, and `least_analysis.unwatched_percent` "
+                f"{by} allows that up to {least.unwatched_percent} %. Write how long it is watched."
             )
-        number, share = unwatched_share(place)
-        if share > least.first_percent:
-            yield (
-                f"{field}[{number}].percent: {share} is more than the {least.first_percent} of `least_analysis.first_percent` {by}, "
-                "and no step before it is watched. Add a smaller one with `watch_seconds`."
-            )
+    number, share = unwatched_share(place)
+    if share > least.first_percent:
+        yield (
+            f"{field}[{number}].percent: {share} is more than the {least.first_percent} of `least_analysis.first_percent` {by}, "
+            "and no step before it is watched. Add a smaller one with `watch_seconds`."
+        )
 
 
 def _places_that_count(least: LeastAnalysis, *, told: str) -> list[str]:
@@ -229,6 +244,11 @@ def unwatched_share(place: Place) -> tuple[int, int]:
     return number, place.steps[number].percent
 
 
+def baked_seconds(place: Place) -> float:
+    """Give how long an environment's steps last at least, in sum, whatever they show."""
+    return sum(step.bake_seconds for step in place.steps)
+
+
 def watched_seconds(place: Place) -> float:
-    """Give how long an environment's steps are watched, in sum."""
+    """Give how long an environment's steps are watched at most, in sum."""
     return sum(step.watch_seconds for step in place.steps)

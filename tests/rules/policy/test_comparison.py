@@ -24,7 +24,7 @@ USUAL: dict[str, Any] = {
     "checklist": ["tests_passed"], "ticked": ["backup"],
     "least_analysis": {
         "indicators": ["errors", "latency"], "prometheus": "prometheus/team", "threshold_seconds": 1, "limit": 0.1, "tolerance": 0.05,
-        "alpha": 0.05, "min_requests": 20, "watch_seconds": 60, "first_percent": 25,
+        "alpha": 0.05, "min_requests": 20, "watch_seconds": 60, "first_percent": 25, "bake_seconds": 0, "unwatched_percent": 50,
         "series": [{"metric": "a_total", "selector": "a", "status_label": "status", "bad_status": "5..", "missing_status": "bad"}],
     },
     "source": {"repositories": ["https://git.example.com/a"], "branches": ["main"], "signed": "tag", "signers": [f"{KEY}x"]},
@@ -56,6 +56,7 @@ OTHERS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "LeastAnalysis.series": ((*LEAST, "series"), []), "LeastAnalysis.threshold_seconds": ((*LEAST, "threshold_seconds"), 2),
     "LeastAnalysis.limit": ((*LEAST, "limit"), 0.2), "LeastAnalysis.tolerance": ((*LEAST, "tolerance"), 0.2),
     "LeastAnalysis.alpha": ((*LEAST, "alpha"), 0.1), "LeastAnalysis.min_requests": ((*LEAST, "min_requests"), 30),
+    "LeastAnalysis.bake_seconds": ((*LEAST, "bake_seconds"), 1), "LeastAnalysis.unwatched_percent": ((*LEAST, "unwatched_percent"), 51),
     "LeastAnalysis.watch_seconds": ((*LEAST, "watch_seconds"), 61), "LeastAnalysis.first_percent": ((*LEAST, "first_percent"), 26),
     "Series.metric": ((*SERIES, "metric"), "b_total"), "Series.selector": ((*SERIES, "selector"), "b"),
     "Series.status_label": ((*SERIES, "status_label"), "code"), "Series.bad_status": ((*SERIES, "bad_status"), "50."),

@@ -46,6 +46,7 @@ SHOWN = {"name": "errors", "indicator": "errors", "deciding": False}
 STEPS = {"platform": BLOCK, "steps": [{"percent": 50, "watch_seconds": 1}, {"percent": 100, "watch_seconds": 1}]}
 GLANCED = {"platform": BLOCK, "steps": [{"percent": one, "watch_seconds": 0 if one < 100 else 600} for one in (1, 20, 100)]}
 UNSEEN = {"platform": BLOCK, "steps": [{"percent": one, "watch_seconds": 0} for one in (1, 100)]}
+UNSEEN_AT_LAST = {"platform": BLOCK, "steps": [{"percent": 1, "watch_seconds": 3_600}, {"percent": 100, "watch_seconds": 0}]}
 EU_AND_US = {"targets": [{"name": "eu", "platform": BLOCK}, {"name": "us", "platform": "local/us"}], "steps": STEPS["steps"]}
 
 
@@ -79,6 +80,23 @@ def test_a_plan_that_keeps_its_policy_has_no_conflict() -> None:
         ({"production": EU_AND_US}, {}, ["production.targets[0].steps", "least_analysis.watch_seconds"]),
         ({"production": GLANCED}, {}, ["production.steps[2].percent", "least_analysis.first_percent"]),
         ({"production": UNSEEN}, {}, ["production.steps[1].percent", "least_analysis.first_percent"]),
+        (
+            {"production": UNSEEN_AT_LAST},
+            {"least_analysis": {"unwatched_percent": 99}},
+            [
+                "production.steps[1].watch_seconds",
+                "least_analysis.unwatched_percent",
+            ],
+        ),
+        (
+            {"production": UNSEEN},
+            {"least_analysis": {"unwatched_percent": 0}},
+            [
+                "production.steps[0].watch_seconds",
+                "least_analysis.unwatched_percent",
+            ],
+        ),
+        ({"production": STEPS}, {"least_analysis": {"bake_seconds": 2}}, ["production.steps", "least_analysis.bake_seconds"]),
         ({"judgement": {"slis": [ERRORS], "alpha": 0.2}}, {"least_analysis": {"alpha": 0.1}}, ["judgement.alpha", "least_analysis.alpha"]),
         (
             {"judgement": {"slis": [ERRORS], "min_requests": 1}},
@@ -103,6 +121,25 @@ def test_no_version_gets_more_than_the_first_share_before_a_watch_of_it(steps: l
     before = [one["percent"] for number, one in enumerate(told) if not any(two["watch_seconds"] for two in told[:number])]
     found = conflicts(plan_of(production={"platform": BLOCK, "steps": told}), [policy])
     assert bool(found) == (max(before) > most)
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 99), st.sampled_from([0, 60]), st.integers(0, 60)), max_size=4, unique_by=lambda step: step[0]),
+    st.integers(0, 100),
+    st.integers(0, 100),
+)
+def test_a_plan_whose_shares_are_not_watched_or_whose_watches_may_end_at_once_keeps_no_bound_of_them(
+    steps: list[tuple[int, int, int]], most: int, least: int
+) -> None:
+    """The watch of a step may end at its first verdict: how long steps last whatever they show is a bound of its own."""
+    told = [
+        {"percent": percent, "watch_seconds": seconds, "bake_seconds": min(bakes, seconds)}
+        for percent, seconds, bakes in [*sorted(steps), (100, 0, 0)]
+    ]
+    policy = policy_of(least_analysis={"unwatched_percent": most, "bake_seconds": least})
+    found = conflicts(plan_of(production={"platform": BLOCK, "steps": told}), [policy])
+    unwatched = max(one["percent"] for one in told if not one["watch_seconds"])
+    assert bool(found) == (unwatched > most or sum(one["bake_seconds"] for one in told) < least)
 
 
 def test_a_plan_may_be_stricter() -> None:
