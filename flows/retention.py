@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from prefect import State, flow
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 from pydantic import Field
 
 from flows.lifecycle.parameters import drops_unknown_parameters
@@ -27,20 +27,24 @@ async def retention(*, dry_run: DryRun = True) -> State[Any]:
         dry_run: Whether to remove nothing.
     """
     kept = await keep_what_is_young(now=now(), dry_run=dry_run)
-    if kept.removed or kept.stays:
-        await publish_markdown(page_of(kept, dry_run=dry_run), key="retention", description="What was removed as it was old")
-    words = "would be removed" if dry_run else "removed"
-    return Completed(name="DryRun" if dry_run else "Removed", message=" ".join([f"{len(kept.removed)} {words}.", *kept.notes]))
+    if kept.removed or kept.stays or kept.faults:
+        await publish_markdown(page_of(kept), key="retention", description="What was removed as it was old")
+    words = "would be removed" if kept.only_listed else "removed"
+    message = " ".join([f"{len(kept.removed)} {words}.", *kept.faults, *kept.notes])
+    if kept.faults and not dry_run:
+        return Failed(name="NothingRemoved", message=message)
+    return Completed(name="DryRun" if kept.only_listed else "Removed", message=message)
 
 
-def page_of(kept: Kept, *, dry_run: bool) -> str:
+def page_of(kept: Kept) -> str:
     """Write what retention came to as Markdown."""
-    head = "Would be removed" if dry_run else "Removed"
+    head = "Would be removed" if kept.only_listed else "Removed"
     rows = [f"| {item.kind} | {plain(item.what)} | {item.at:%Y-%m-%d} | {plain(item.name)} |" for item in kept.removed[:LISTED] if item.at]
     more = f"\n\n{len(kept.removed) - LISTED} more." if len(kept.removed) > LISTED else ""
     stays = [f"| {kind} | {plain(why)} | {number} |" for (kind, why), number in kept.stays.items()]
+    said = "".join(f"{plain(one)}\n\n" for one in (*kept.faults, *kept.notes))
     return (
-        f"# {head}: {len(kept.removed)}\n\n| Kind | What | Ended | Name |\n|---|---|---|---|\n"
+        f"# {head}: {len(kept.removed)}\n\n{said}| Kind | What | Ended | Name |\n|---|---|---|---|\n"
         + "\n".join(rows)
         + f"{more}\n\n## Stays\n\n| Kind | Why | How many |\n|---|---|---|\n"
         + "\n".join(stays)

@@ -86,6 +86,13 @@ def closed_heads(*, since: float = 0.0, before: float = float("inf")) -> list[st
     return found
 
 
+def newest_head() -> float | None:
+    """Say when a head was last written, in seconds since the epoch; None without heads, or if the folder cannot be read."""
+    with suppress(OSError):
+        return max((path.stat().st_mtime for path in _path("any").parent.glob("*.json")), default=None)
+    return None
+
+
 def known_heads() -> list[str]:
     """List the releases of which a head is kept; empty if the folder cannot be read."""
     with suppress(OSError):

@@ -47,9 +47,8 @@ def kept_names(folder: str, *, beginning: str = "") -> list[str]:
         beginning: How the names begin; a `/` in a name is written `_`.
     """
     with contextlib.suppress(OSError):
-        found = [path.name for path in kept_path(folder, "any").parent.iterdir()]
-        names = [one.removesuffix(SUFFIX) for one in found if one.endswith(SUFFIX) and not one.startswith(".")]
-        return sorted(one for one in names if one.startswith(beginning))
+        names = _names_among((path.name for path in kept_path(folder, "any").parent.iterdir()), SUFFIX)
+        return [one for one in names if one.startswith(beginning)]
     return []
 
 
@@ -59,6 +58,35 @@ def kept_at(folder: str, name: str) -> float:
         return kept_path(folder, name).lstat().st_mtime
     except OSError:
         return 0.0
+
+
+def listed_names(folder: str, *, suffix: str = SUFFIX) -> list[str]:
+    """List what is kept in a folder, for who removes what is not named there; empty only without the folder.
+
+    Args:
+        folder: Which kind it is.
+        suffix: How its files end.
+
+    Raises:
+        Refused: It cannot be listed, or a link or something else is in its place.
+    """
+    path = kept_path(folder, "any").parent
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            with os.scandir(descriptor) as found:
+                return _names_among((one.name for one in found), suffix)
+        finally:
+            os.close(descriptor)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        fix = "It must be a folder, not a link, that this user can read: look at its rights and its disk"
+        raise Refused(f"{path} cannot be listed: {error.strerror}. {fix}") from error
+
+
+def _names_among(found: Iterable[str], suffix: str) -> list[str]:
+    return sorted(one.removesuffix(suffix) for one in found if one.endswith(suffix) and not one.startswith("."))
 
 
 def write_kept(folder: str, name: str, value: dict[str, Any], *, what: str) -> None:

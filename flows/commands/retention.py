@@ -28,7 +28,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0, 1 if the server or storage does not answer, 2 without a server, 4 if the file is wrong or cannot be read.
+        0, 1 if the server or storage does not answer, 2 without a server, 4 if the file is wrong or cannot be read, or if something
+        cannot be listed or the clock may have jumped, so that nothing is removed.
     """
     return _terminal.on_server(arguments, _retention)
 
@@ -42,11 +43,14 @@ async def _retention(client: PrefectClient, arguments: argparse.Namespace) -> in
     if arguments.json:
         removed = [{"kind": one.kind, "name": one.name, "what": one.what, "ended": one.at} for one in kept.removed]
         stays = [{"kind": kind, "why": why, "count": number} for (kind, why), number in kept.stays.items()]
-        _output.print_json({"dry_run": not arguments.remove, "removed": removed, "stays": stays, "notes": kept.notes, "left": kept.left})
-        return _terminal.DONE
+        said = {"notes": kept.notes, "faults": kept.faults, "left": kept.left}
+        _output.print_json({"dry_run": kept.only_listed, "removed": removed, "stays": stays, **said})
+        return _terminal.REFUSED if kept.faults else _terminal.DONE
     for note in kept.notes:
         _terminal.show(note)
-    words = "removed" if arguments.remove else "would be removed"
+    for fault in kept.faults:
+        _terminal.show(fault, error=True)
+    words = "would be removed" if kept.only_listed else "removed"
     for one in kept.removed[:LISTED]:
         _terminal.show(f"{words}: {one.kind} {one.name}, {one.what}, of {one.at:%Y-%m-%d}")
     if len(kept.removed) > LISTED:
@@ -55,4 +59,4 @@ async def _retention(client: PrefectClient, arguments: argparse.Namespace) -> in
         _terminal.show(f"stays, as {why}: {number} {kind}{'s' if number > 1 else ''}")
     later = f"; {kept.left} more are due next time" if kept.left else ""
     _terminal.show(f"{len(kept.removed)} {words}{later}.")
-    return _terminal.DONE
+    return _terminal.REFUSED if kept.faults else _terminal.DONE

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from flows.commands import _output, _terminal
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
 
     from tasks.lifecycle.strays import Stray
     from tasks.rules.record.entries import Entry
+    from tasks.rules.rollout.history import Measured
+
+    Times = Callable[[str], list[Measured]]
 
 HELP = "Show what is running, and what waits for people."
 INDENT = " " * 10
@@ -46,10 +51,12 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
     from tasks.lifecycle.find_run import find_run
     from tasks.lifecycle.lock import OPEN, tagged
     from tasks.lifecycle.schedule import scheduled_candidates
+    from tasks.record.kept_times import times_of_service
 
     if arguments.follow:
         return await follow_to_end(client, await find_run(client, arguments.follow), wait=False)
-    runs = [await _facts(found) for found in [*await tagged(client, OPEN), *await scheduled_candidates(client)]]
+    times = cache(times_of_service)  # of each service once, however many of its runs are open
+    runs = [await _facts(found, times) for found in [*await tagged(client, OPEN), *await scheduled_candidates(client)]]
     others = [_facts_of_stray(stray) for stray in await _others(client)]
     keeper, freezes, looks = await _keeper(client), frozen(), observed()
     if arguments.json:
@@ -63,7 +70,7 @@ async def _status(client: PrefectClient, arguments: argparse.Namespace) -> int:
     return _terminal.WAITING if any(found["waiting"] for found in runs) else _terminal.DONE
 
 
-async def _facts(found: FlowRun) -> dict[str, Any]:
+async def _facts(found: FlowRun, times: Times) -> dict[str, Any]:
     from flows.commands.release import last_answer, link
     from tasks.lifecycle.run_labels import is_unclosed
     from tasks.lifecycle.schedule import due_at
@@ -83,7 +90,7 @@ async def _facts(found: FlowRun) -> dict[str, Any]:
         "held": held,
         "last_answer": last_answer(found).strip(" ()"),
         "targets": _targets(entries),
-        "expected": _expected(entries),
+        "expected": _expected(entries, times),
         "checklist": checklist_in_words(entries),
         "ticks": is_paused and waits_for_ticks(entries),
         "due": due_at(found),
@@ -143,20 +150,19 @@ def _targets(entries: list[Entry]) -> str:
     return "; ".join(words for words in (targets_in_words(entries), progress_in_words(entries)) if words)
 
 
-def _expected(entries: list[Entry]) -> dict[str, Any] | None:
+def _expected(entries: list[Entry], times: Times) -> dict[str, Any] | None:
     """Say when a run is expected to end by earlier releases of its service; None if its record does not say what it will do."""
     from tasks.lifecycle.clock import now
-    from tasks.record.kept_times import times_of_service
     from tasks.rules.record.entries import select
     from tasks.rules.rollout.expected import expected_end, expected_in_words
 
     reviews = select(entries, kind="review")
     service = str(reviews[-1].evidence.get("service", "")) if reviews else ""
     try:
-        found = expected_end(entries, times_of_service(service), at=now()) if service else None
-    except ValueError:  # of another version, whose steps have other fields
+        found = expected_end(entries, times(service), at=now()) if service else None
+        return found and {"words": expected_in_words(found), "at": found.middle, "nine_of_ten": found.most, **found.left._asdict()}
+    except (ValueError, TypeError, OverflowError):  # of another version, whose steps have other fields, or of absurd times
         return None
-    return found and {"words": expected_in_words(found), "at": found.middle, "nine_of_ten": found.most, **found.left._asdict()}
 
 
 def _print(runs: list[dict[str, Any]], others: list[dict[str, Any]], keeper: dict[str, Any]) -> None:

@@ -28,8 +28,12 @@ async def in_words(entries: Sequence[Entry], *, plan: Plan, waits: bool = False)
         plan: Its plan: only releases of this service to these blocks count.
         waits: Whether it begins to wait now.
     """
-    found = await _expected(entries, plan, waits=waits)
-    return expected_in_words(found) if found else ""
+    try:
+        found = await _expected(entries, plan, waits=waits)
+        return expected_in_words(found) if found else ""
+    except OverflowError as error:  # of absurd times
+        say(f"when this release will end could not be said: {error_text(error)}")
+        return ""
 
 
 async def publish_progress(run: str, *, plan: Plan) -> None:

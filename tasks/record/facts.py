@@ -20,11 +20,11 @@ from blocks.outside_text import error_text
 from tasks.lifecycle.kept_runs import write
 from tasks.lifecycle.looked import looks_of
 from tasks.record.objects import Folder, objects_of
-from tasks.record.reading import RELEASE_ID, Reading, read_record
+from tasks.record.reading import FACTS, OF_FACTS, RELEASE_ID, Reading, read_record
 from tasks.rules.metrics.facts import Facts
 from tasks.rules.metrics.reading import facts_of
 
-FOLDER, WHAT = "facts", "which has the facts of a closed record"
+FOLDER, WHAT = FACTS, OF_FACTS
 
 
 @dataclass

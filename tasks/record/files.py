@@ -44,7 +44,7 @@ def read_file(base: Path, path: str) -> bytes | None:
     """
     folder, name = _split(base, path)
     try:
-        with _opened(base, folder) as descriptor:
+        with opened_folder(base, folder) as descriptor:
             return _read(descriptor, name, shown=base / path)
     except FileNotFoundError:
         return None
@@ -67,7 +67,7 @@ def read_folder(base: Path, path: str, *, named: re.Pattern[str]) -> dict[str, b
     """
     found: dict[str, bytes | Tampered] = {}
     left = MAX_FOLDER_BYTES
-    with suppress(FileNotFoundError), _opened(base, PurePosixPath(path).parts) as descriptor:
+    with suppress(FileNotFoundError), opened_folder(base, PurePosixPath(path).parts) as descriptor:
         for name in _names(descriptor, named, shown=base / path):
             with suppress(FileNotFoundError):
                 try:
@@ -107,28 +107,21 @@ def replace_file(base: Path, path: str, content: bytes, *, mode: int = 0o600) ->
 
 
 @contextmanager
-def _written(base: Path, path: str, content: bytes, *, mode: int = 0o600) -> Iterator[tuple[int, str, str]]:
-    """Write a temporary file in the same folder, down to the disk, and leave none behind."""
-    folder, name = _split(base, path)
-    base.mkdir(parents=True, exist_ok=True)
-    draft = f".{secrets.token_hex(8)}.part"
-    with _opened(base, folder, make=True) as descriptor:
-        with _said(descriptor, ".", shown=base.joinpath(*folder)):
-            written = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, mode, dir_fd=descriptor)
-        try:
-            with os.fdopen(written, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            yield descriptor, draft, name
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(draft, dir_fd=descriptor)
+def opened_folder(base: Path, folders: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
+    """Open a folder step by step.
 
+    Args:
+        base: The storage's folder.
+        folders: The names that lead from it to the folder.
+        make: Whether to make what is missing below the base.
 
-@contextmanager
-def _opened(base: Path, folders: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
-    """Open a folder step by step; with `make`, make what is missing below the base."""
+    Yields:
+        Its descriptor.
+
+    Raises:
+        Tampered: Something that is not a folder is on the way, or it may not be used.
+        OSError: The disk refuses, or it is not there.
+    """
     descriptor, shown = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC), base
     try:
         for name in folders:
@@ -143,6 +136,26 @@ def _opened(base: Path, folders: tuple[str, ...], *, make: bool = False) -> Iter
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _written(base: Path, path: str, content: bytes, *, mode: int = 0o600) -> Iterator[tuple[int, str, str]]:
+    """Write a temporary file in the same folder, down to the disk, and leave none behind."""
+    folder, name = _split(base, path)
+    base.mkdir(parents=True, exist_ok=True)
+    draft = f".{secrets.token_hex(8)}.part"
+    with opened_folder(base, folder, make=True) as descriptor:
+        with _said(descriptor, ".", shown=base.joinpath(*folder)):
+            written = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FLAGS, mode, dir_fd=descriptor)
+        try:
+            with os.fdopen(written, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            yield descriptor, draft, name
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(draft, dir_fd=descriptor)
 
 
 def _read(folder: int, name: str, *, shown: Path, limit: int = MAX_FILE_BYTES) -> bytes:

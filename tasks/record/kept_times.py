@@ -9,6 +9,7 @@ import asyncio
 import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import groupby, takewhile
 
 from pydantic import ValidationError
 
@@ -24,6 +25,7 @@ from tasks.rules.record.entries import Entry
 from tasks.rules.rollout.history import MOST, Measured, measure
 
 FOLDER, WHAT = "times", "which says how long a release took"
+PREFIX = 24  # of a file's name: the same of one service with its blocks
 
 
 async def measure_times(plan: Plan, *, run: str) -> None:
@@ -78,8 +80,17 @@ def all_times() -> list[tuple[str, Measured]]:
 
 
 def times_of_service(service: str) -> list[Measured]:
-    """Read how long the releases of a service took, whichever plan calls one so: who compares them looks at their steps."""
-    return [one for name, one in all_times() if name == service]
+    """Read how long the releases of a service took, whichever plan calls one so: who compares them looks at their steps.
+
+    Of each other service one file is read, by which it is known whose the others of that beginning are.
+    """
+    found = []
+    for _, group in groupby(kept_names(FOLDER), key=lambda name: name[:PREFIX]):
+        kept = read_all_kept(FOLDER, reversed([*group]), what=WHAT)
+        for _, one in takewhile(lambda pair: pair[1].get("service") == service, kept):
+            with suppress(ValidationError):
+                found.append(Measured.model_validate({name: value for name, value in one.items() if name != "service"}))
+    return found
 
 
 def history_of(plan: Plan) -> list[Measured]:
@@ -90,4 +101,4 @@ def history_of(plan: Plan) -> list[Measured]:
 def _prefix(plan: Plan) -> str:
     """Name a service with the blocks of its production: another plan may call its service by the same name."""
     named = "\n".join([plan.service, *sorted(place.platform for place in production_of(plan))])
-    return f"{hashlib.sha256(named.encode()).hexdigest()[:24]}-"
+    return f"{hashlib.sha256(named.encode()).hexdigest()[:PREFIX]}-"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,19 +23,26 @@ from prefect.client.schemas.sorting import ArtifactSort, FlowRunSort
 from prefect.exceptions import ObjectNotFound
 
 from blocks.server import deployed
-from tasks.lifecycle.kept_runs import RUN, open_runs
+from tasks.lifecycle.kept_runs import RUN
 from tasks.lifecycle.lock import OPEN, tagged
+from tasks.record.needed import Needed
 from tasks.rules.lifecycle.retention import Item, Retention
 
 PAGE = 100
+DEEPEST = 10  # levels of phases; ours have two
 ENDED = ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
-async def oldest_open(client: PrefectClient) -> datetime | None:
-    """Say when the oldest open run was made; the beginning of time if one of them cannot be dated, so that nothing is removed then."""
+async def oldest_open(client: PrefectClient, kept: Collection[str]) -> datetime | None:
+    """Say when the oldest open run was made; the beginning of time if one of them cannot be dated, so that nothing is removed then.
+
+    Args:
+        client: Of the server.
+        kept: The runs that are open by what is kept beside the key.
+    """
     made = [run.created for run in await tagged(client, OPEN)]
-    for name in await open_runs():
+    for name in sorted(kept):
         try:
             made.append((await client.read_flow_run(UUID(name))).created if RUN.fullmatch(name) else None)
         except (ObjectNotFound, ValueError):
@@ -43,12 +50,13 @@ async def oldest_open(client: PrefectClient) -> datetime | None:
     return min((at or EVER for at in made), default=None)
 
 
-async def old_runs(client: PrefectClient, rules: Retention, *, now: datetime) -> list[Item]:
+async def old_runs(client: PrefectClient, rules: Retention, needed: Needed, *, now: datetime) -> list[Item]:
     """List the ended runs of our deployments that may be removed, with their phases and artifacts: what is below a run comes before it.
 
     Args:
         client: Of the server.
         rules: How long things are kept.
+        needed: What stays whatever its age.
         now: Now.
     """
     days = [one for one in (rules.runs_days, rules.artifacts_days) if one is not None]
@@ -57,7 +65,8 @@ async def old_runs(client: PrefectClient, rules: Retention, *, now: datetime) ->
     items = list[Item]()
     async for runs in _ended(client, before=now - timedelta(days=min(days))):
         for run in runs:
-            items += await _of_family(client, [*await _below(client, [run.id]), run], rules)
+            below, is_whole = await _below(client, run.id)
+            items += await _of_family(client, [*below, run], rules, needed, is_whole=is_whole)
     return items
 
 
@@ -89,30 +98,50 @@ async def _ended(client: PrefectClient, *, before: datetime) -> AsyncIterator[li
         offset += PAGE
 
 
-async def _below(client: PrefectClient, parents: Iterable[UUID]) -> list[FlowRun]:
-    """List the phases of runs, and theirs, the lowest first."""
-    above, found = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=list(parents))), list[FlowRun]()
+async def _below(client: PrefectClient, top: UUID) -> tuple[list[FlowRun], bool]:
+    """List the phases of a run, and theirs, the lowest first, and say if that is all.
+
+    It is not if one is named twice or they go too deep: which run another one is below is a field that anyone with the API's password sets.
+    """
+    below, seen, parents = list[FlowRun](), {top}, [top]
+    for _ in range(DEEPEST):
+        found = await _phases(client, parents)
+        parents = [one.id for one in found]
+        below = [*found, *below]
+        if not found or not seen.isdisjoint(parents):
+            return below, not found
+        seen.update(parents)
+    return below, False
+
+
+async def _phases(client: PrefectClient, parents: list[UUID]) -> list[FlowRun]:
+    above, found = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=parents)), list[FlowRun]()
     while len(found) % PAGE == 0:
         page = await client.read_flow_runs(flow_run_filter=above, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=len(found))
         if not page:
             break
         found += page
-    return [*await _below(client, [one.id for one in found]), *found] if found else []
+    return found
 
 
-async def _of_family(client: PrefectClient, family: list[FlowRun], rules: Retention) -> list[Item]:
+async def _of_family(client: PrefectClient, family: list[FlowRun], rules: Retention, needed: Needed, *, is_whole: bool) -> list[Item]:
     """List a run with what is below it: artifacts first, so that a run that is removed leaves none behind that nothing names any more."""
-    at, is_open = family[-1].end_time, any(OPEN in one.tags or one.end_time is None for one in family)
+    at = family[-1].end_time
+    is_open = any(OPEN in one.tags or one.end_time is None or str(one.id) in needed.open for one in family)
+    why = next((needed.records[str(one.id)] for one in family if str(one.id) in needed.records), "")
+    if not is_whole:
+        why = f"by the server it is below itself, or runs are more than {DEEPEST} levels below it"
     artifacts = await _artifacts(client, family)
     newest = {one.latest_id: one.key for one in await _newest(client, [one.id for one in artifacts])}
     found = [
-        Item("artifact", str(one.id), at, one.key or str(one.type), is_open, "it is the newest of its name" if one.id in newest else "")
+        Item("artifact", str(one.id), at, one.key or str(one.type), is_open, "it is the newest of its name" if one.id in newest else why)
         for one in artifacts
     ]
     if rules.runs_days is None:
         return found
-    needed = f"its artifact {min(newest.values())} is the newest of its name" if newest else ""
-    return found + [Item("run", str(one.id), at, one.name, is_open, needed) for one in family]
+    if newest and not why:
+        why = f"its artifact {min(newest.values())} is the newest of its name"
+    return found + [Item("run", str(one.id), at, one.name, is_open, why) for one in family]
 
 
 async def _artifacts(client: PrefectClient, family: list[FlowRun]) -> list[Artifact]:

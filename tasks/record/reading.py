@@ -15,11 +15,13 @@ from typing import Any
 
 from blocks.errors import BadInput, Refused, Tampered
 from blocks.key_folder.heads import Head, read_head
+from blocks.key_folder.kept_files import read_kept
 from blocks.key_folder.seal import Seal, reading_seal, split
 from tasks.record.objects import Objects, StorageFault, objects_of
 from tasks.rules.record.entries import Entry, parse_entry, verify_chain
 
 KEPT_BYTES = 64_000
+FACTS, OF_FACTS = "facts", "which has the facts of a closed record"
 RELEASE_ID = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 ENTRY_NAME = re.compile(r"(\d{5,})\.json")
 UNREAD_IN_A_ROW = 3  # then it is the storage that is away, and not an entry
@@ -90,6 +92,8 @@ async def read_record(storage: Any, release_id: str, *, sealed: bool = True) -> 
             else:
                 faults.append(f"entry {place} cannot be trusted: {error}")
     faults += verify_chain(entries, state="under_way") if entries else []
+    if head is None and entries:
+        faults += await asyncio.to_thread(_put_back, release_id, entries)
     return Reading(entries, faults + _missed(entries, head, folder), torn, tear, unchecked)
 
 
@@ -124,6 +128,15 @@ def _missed(entries: list[Entry], head: Head | None, folder: str) -> list[str]:
     if last < head.seq:
         return [f"{folder}/{head.seq:05d}.json was written and is missing: the end of the record was removed, or an older copy put back"]
     return [f"{folder}/{head.seq:05d}.json is not the entry that was written there: another copy was put in its place"]
+
+
+def _put_back(release_id: str, entries: list[Entry]) -> list[str]:
+    """Find that a record without a head had one: it was closed, as its facts are kept, and removed as it was old."""
+    with suppress(Refused):
+        kept = read_kept(FACTS, release_id, what=OF_FACTS)
+        if kept and all(entry.hash != kept.get("head") for entry in entries):
+            return [f"{folder_of(release_id)} was closed, and its end is missing: it was removed as it was old, and a copy was put back"]
+    return []
 
 
 async def readable_entries(storage: Any, release_id: str, *, unread: list[str] | None = None) -> list[Entry]:

@@ -1,12 +1,14 @@
 """Retention: what is kept beside the key of runs that ended long ago is removed, so that it does not grow for ever.
 
 Never of an open run, nor of one that deployed a version or had a contract migration: a rollback may need those for years. What environments
-are made of, policies, and what was decided about services stay, too.
+are made of, policies, and what was decided about services stay, too. If the folders that say so cannot be listed, or the clock may have
+jumped, nothing is removed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
 from collections import defaultdict
@@ -20,12 +22,13 @@ from prefect import task
 
 from blocks.errors import Refused, ShipwayError
 from blocks.key_folder.heads import closed_heads, forget_head, read_head
-from blocks.key_folder.kept_files import kept_names, kept_path, read_kept, remove_kept, write_kept
+from blocks.key_folder.kept_files import kept_names, kept_path, listed_names, read_kept, remove_kept, write_kept
 from blocks.key_folder.key_file import key_path
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import OPEN, RUN
 from tasks.lifecycle.kept_runs import WHAT as OF_A_RUN
 from tasks.lifecycle.retries import OBSERVE
+from tasks.record.kept_clock import doubt_of_clock
 from tasks.record.kept_index import MOST_OF_A_VERSION, run_of, version_of
 
 EVERY = timedelta(days=1)
@@ -33,6 +36,7 @@ KEPT_FOR = timedelta(days=90)
 HEADS_KEPT_FOR = timedelta(days=400)  # the history still counts what the server does not list any more
 MOST_AT_ONCE = 5_000
 FOLDERS = ("entries", "overrides")  # each has a folder a run
+LOG = logging.getLogger("shipway")
 MARK, WHAT = ("keeper", "retention"), "which says when old files were removed"
 
 
@@ -42,6 +46,9 @@ async def remove_old() -> int:
 
     Returns:
         How many runs and files were removed.
+
+    Raises:
+        Refused: A folder that says what is needed cannot be listed.
     """
     return await asyncio.to_thread(_remove_once_a_day, now())
 
@@ -52,13 +59,18 @@ def _remove_once_a_day(at: datetime) -> int:
         if last and timedelta() <= at - datetime.fromisoformat(str(last)) < EVERY:
             return 0
     write_kept(*MARK, {"at": at.isoformat()}, what=WHAT)
+    if doubt := doubt_of_clock(at, keeps=True):
+        LOG.warning("What is kept of runs that ended long ago stays. %s", doubt)
+        return 0
     return sum(1 for removed in _remove(at) if removed)
 
 
 def _remove(at: datetime) -> Iterator[bool]:
     old, left = (at - KEPT_FOR).timestamp(), MOST_AT_ONCE
-    yield from (_removed("deployed", name) for name in _superseded()[:left])
-    needed = {run_of(name) for folder in ("contracts", "deployed") for name in kept_names(folder)} | {*kept_names(OPEN)}
+    listed_names("heads", suffix=".json")  # refused, as the next: what cannot be listed is not nothing
+    contracts, is_open, superseded = listed_names("contracts"), listed_names(OPEN), _superseded()
+    yield from (_removed("deployed", name) for name in superseded[:left])
+    needed = {run_of(name) for name in [*contracts, *listed_names("deployed")]} | {*is_open}
     for folder in FOLDERS:
         for path in _folders(key_path().parent / folder):
             if path.name not in needed and _age_of(path) < old and _is_closed(path.name) and left > 0:
@@ -76,9 +88,13 @@ def _remove(at: datetime) -> Iterator[bool]:
 
 
 def _superseded() -> list[str]:
-    """List what says that a version was deployed, but for the newest of each."""
+    """List what says that a version was deployed, but for the newest of each.
+
+    Raises:
+        Refused: It cannot be listed.
+    """
     by_version = defaultdict[str, list[str]](list)
-    for name in kept_names("deployed"):
+    for name in listed_names("deployed"):
         by_version[version_of(name)].append(name)
     many = [names for names in by_version.values() if len(names) > MOST_OF_A_VERSION]
     return [name for names in many for name in sorted(names, key=lambda one: _mtime("deployed", one))[:-MOST_OF_A_VERSION]]

@@ -73,13 +73,25 @@ class Item(NamedTuple):
 
 
 class Deployed(NamedTuple):
-    """That a run deployed a version of a service in a place, and when, as an ISO time."""
+    """That a run deployed a version of a service in a place.
+
+    Fields:
+        service: The service.
+        version: The version.
+        place: Where.
+        run: The run.
+        at: When, as an ISO time.
+        is_left: Whether a rollback left the version there since.
+        is_back: Whether it is, or may be, what the last rollback there brought back.
+    """
 
     service: str
     version: str
     place: str
     run: str
     at: str
+    is_left: bool = False
+    is_back: bool = False
 
 
 def read_retention(text: str | bytes, *, name: str) -> tuple[Retention | None, list[Problem]]:
@@ -117,13 +129,15 @@ def needed_records(deployed: Iterable[Deployed], contracts: Iterable[str], *, ve
     Args:
         deployed: What is kept of deployments; the newest of each version counts.
         contracts: The runs with contract migrations.
-        versions: How many versions of each service in each place stay possible.
+        versions: How many versions of each service in each place stay possible; those that a rollback left do not count.
     """
     newest: dict[tuple[str, str], dict[str, Deployed]] = defaultdict(dict)
     for one in sorted(deployed, key=lambda one: (one.at, one.run)):
         newest[one.service, one.place][one.version] = one
     found = dict.fromkeys(contracts, "it has a contract migration, after which a rollback looks")
     for by_version in newest.values():
-        for one in sorted(by_version.values(), key=lambda one: (one.at, one.run))[-versions:]:
+        ordered = sorted(by_version.values(), key=lambda one: (one.at, one.run))
+        possible = [one for one in ordered if not one.is_left]
+        for one in [*ordered[-versions:], *possible[-versions:], *(one for one in ordered if one.is_back)]:
             found[one.run] = f"it deployed {one.version}, to which a rollback may lead"
     return found

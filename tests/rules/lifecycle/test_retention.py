@@ -71,6 +71,13 @@ def test_the_newest_versions_of_each_place_stay_and_so_do_contracts() -> None:
     assert sorted(needed_records(known, ["r2"], versions=2)) == ["again", "r0", "r2", "r5"]
 
 
+def test_the_version_that_serves_after_rollbacks_stays_whatever_was_deployed_since() -> None:
+    """Versions that a rollback left do not count, and what it brought back stays, however old."""
+    known = [Deployed("shop", f"1.{number}", "production", f"r{number}", f"2026-01-0{number}") for number in range(1, 8)]
+    after = [one._replace(is_left=one.run in {"r5", "r6", "r7"}, is_back=one.run == "r1") for one in known]
+    assert sorted(needed_records(after, [], versions=2)) == ["r1", "r3", "r4", "r6", "r7"]
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

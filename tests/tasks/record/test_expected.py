@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
+from blocks.key_folder import kept_files
 from blocks.key_folder.key_file import create_key, key_path
 from flows.commands import status
 from tasks.record import expected
-from tasks.record.kept_times import keep_times
+from tasks.record.kept_times import keep_times, times_of, times_of_service
 from tasks.rules.record.entries import Entry
 from tests.rules.rollout.test_history import AT, BEGUN, ENDED, PLAN, WAVE, record
 
@@ -85,8 +86,29 @@ async def test_the_form_says_how_long_it_will_take(monkeypatch: pytest.MonkeyPat
 
 def test_the_status_has_it_for_people_and_programs() -> None:
     """Of a record whose review does not name a service there is none."""
-    found = status._expected([one.model_copy(update={"evidence": {**one.evidence, "service": "shop"}}) for one in record(*BEGUN)])
+    found = status._expected(
+        [one.model_copy(update={"evidence": {**one.evidence, "service": "shop"}}) for one in record(*BEGUN)], times_of_service
+    )
     assert found
     assert (found["found"], found["counted"], found["middle"]) == (1, 1, 119)
     assert "by 1 earlier release" in found["words"]
-    assert status._expected(record(*BEGUN)) is None
+    assert status._expected(record(*BEGUN), times_of_service) is None
+
+
+async def test_of_another_service_one_file_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many there are: `shipway status` asks once for each service that has an open run."""
+    for number in range(3):
+        await keep_times(PLAN, run=f"run-{number}", entries=record(*BEGUN, *WAVE, *ENDED))
+    read, kept_read = list[str](), kept_files._read
+    monkeypatch.setattr(kept_files, "_read", lambda path, *more, **named: (read.append(path.name), kept_read(path, *more, **named))[1])
+    assert (len(times_of_service("mail")), len(read)) == (0, 1)
+    assert len(times_of_service("shop")) == len(read) - 1 > 1
+
+
+async def test_an_estimate_that_no_calendar_has_is_not_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither in the form nor in the status."""
+    took = [one.model_copy(update={"phases": tuple(p.model_copy(update={"seconds": 1e13}) for p in one.phases)}) for one in times_of(PLAN)]
+    monkeypatch.setattr(expected, "times_of", lambda _plan: took)
+    assert await expected.in_words(record(*BEGUN), plan=PLAN) == ""
+    shop = [one.model_copy(update={"evidence": {**one.evidence, "service": "shop"}}) for one in record(*BEGUN)]
+    assert status._expected(shop, lambda _service: took) is None

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,14 +15,22 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.errors import Refused
 from blocks.key_folder.heads import read_head
+from blocks.key_folder.kept_files import write_kept
 from blocks.key_folder.key_file import key_path
 from blocks.key_folder.retention_file import retention_path
 from blocks.server import deployed
 from tasks.lifecycle.kept_runs import keep_open
 from tasks.lifecycle.lock import OPEN
+from tasks.record import deployed as deployed_runs
+from tasks.record import kept_clock
+from tasks.record.deployed import find_deployed, find_last_deployed
 from tasks.record.facts import all_facts, facts_of_runs
-from tasks.record.kept_index import keep_run, kept_runs_of
+from tasks.record.kept_index import keep_run
+from tasks.record.reading import read_record
 from tasks.record.retention_run import carry_out
+from tasks.record.without_key import rolling_back
+from tasks.rules.rollout.deployed import places_of
+from tasks.rules.rollout.migrations import Here
 from tests.tasks.record.test_facts import ended
 
 NOW = datetime.now(UTC)
@@ -30,6 +40,11 @@ FILE = "retention: 1\nrecords_days: 400\nruns_days: 90\nartifacts_days: 60\nvers
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    alone(tmp_path, monkeypatch)
+
+
+def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give a key folder that no other test uses, with the file, and a deployment that is ours."""
     key = tmp_path / "keys" / "approvals.key"
     key.parent.mkdir()
     key.write_bytes(key_path().read_bytes())
@@ -99,8 +114,14 @@ class Server:
         del self.artifacts[artifact]
 
 
+def believe(now: datetime) -> None:
+    """Keep that the clock was right before."""
+    write_kept(*kept_clock.KEPT, {"last": {"at": now.isoformat(), "boot": "", "up_seconds": 0}}, what="")
+
+
 async def carried(storage: Path, server: Server | None = None, *, now: datetime = NOW, dry_run: bool = False) -> Any:
-    """Carry it out."""
+    """Carry it out; the clock said the same before."""
+    believe(now)
     played: Any = server or Server()
     return await carry_out(played, storage, now=now, dry_run=dry_run)
 
@@ -156,15 +177,35 @@ async def test_a_record_that_is_needed_stays(tmp_path: Path, how: str) -> None:
     assert (tmp_path / "records" / "r1").exists()
 
 
-async def test_a_version_that_newer_ones_followed_is_not_one_to_return_to(tmp_path: Path) -> None:
-    """The file says how many stay; what named it goes first, so that no rollback looks for a record that is not there."""
+async def test_a_version_that_newer_ones_followed_is_not_one_to_return_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file says how many stay. When it came stays known: else a rollback to it would cross each contract, however old."""
+    monkeypatch.setattr(deployed_runs, "default_storage", AsyncMock(return_value=tmp_path))
+    here = Here("production", "local/shop", "id")
     for number in (1, 2, 3):
-        await ended(tmp_path, f"r{number}")
-        facts = {"at": f"2026-01-0{number}"}
-        await keep_run("deployed", "shop", run=f"r{number}", version=f"1.{number}", place="production", facts=facts)
+        run, at = f"r{number}", f"2026-01-0{number}T00:00:00+00:00"
+        await ended(tmp_path, run)
+        facts = {"at": at, "outcome": "deployed", "environment": here.environment, "block": here.block, "identity": here.identity}
+        for place in places_of(here):
+            await keep_run("deployed", "shop", run=run, version=f"1.{number}", place=place, facts=facts)
     assert [one.name for one in (await carried(tmp_path, now=LATER)).removed] == ["r1"]
-    assert await kept_runs_of("deployed", "shop", version="1.1", place="production") == []
-    assert await kept_runs_of("deployed", "shop", version="1.2", place="production") == ["r2"]
+    with rolling_back():
+        assert await find_deployed("shop", version="1.1", here=here) is None
+        assert await find_last_deployed("shop", version="1.1", here=here) == datetime(2026, 1, 1, tzinfo=UTC)
+
+
+async def test_a_record_that_was_removed_and_put_back_without_its_end_is_not_believed(tmp_path: Path) -> None:
+    """Its head is gone, but its facts stay. It is removed again."""
+    await ended(tmp_path, "r1")
+    folder = tmp_path / "records" / "r1"
+    shutil.copytree(folder, tmp_path / "copy")
+    assert len((await carried(tmp_path, now=LATER)).removed) == 1
+    shutil.copytree(tmp_path / "copy", folder)
+    assert (await read_record(tmp_path, "r1")).problems == []
+    max(folder.glob("*.json")).unlink()
+    (problem,) = (await read_record(tmp_path, "r1")).problems
+    assert "its end is missing" in problem
+    assert len((await carried(tmp_path, now=LATER)).removed) == 1
+    assert (await read_record(tmp_path, "r1")).problems == []
 
 
 async def test_nothing_that_was_made_since_the_oldest_open_run_began_is_removed(tmp_path: Path) -> None:
