@@ -195,7 +195,8 @@ def _entries(data: dict[str, Any]) -> dict[str, SecretStr]:
 
     from blocks.approvers.approvers import Approvers
 
-    shown, found = data.get("enrolled"), {}
+    found: dict[str, SecretStr] = {}
+    shown = data.get("enrolled")
     for name, entry in shown.items() if isinstance(shown, dict) else ():
         with contextlib.suppress(ValidationError):
             found |= Approvers.model_validate({"enrolled": {name: entry}}).enrolled

@@ -19,6 +19,7 @@ _BACK, _BEGUN, _CARE = (
 _PROOFS, _FOUND = "rules/approval/test_proofs::test_", "tasks/record/test_find_deployed::test_"
 _DEPLOYED, _EDITED = "tasks/rollout/test_as_deployed::test_", "flows/test_plan_of_rollback::test_"
 _APPROVED, _KEPT = "tasks/approval/test_approval::test_", "tasks/record/test_kept_storage::test_"
+_SCRIPTS = "tasks/rollout/test_scripts_as_deployed::test_"
 _REVOKED = "commands/test_approvers_revoked::test_"
 _REPLACED = f"{_APPROVED}what_a_secret_approved_before_it_was_replaced_or_removed_does_not_count_whoever_is_enrolled_under_that_name_since"
 
@@ -244,7 +245,15 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
         (
             f"{_DEPLOYED}rotated_secrets_count_and_go_nowhere_else",
             f"{_DEPLOYED}a_kept_secret_that_does_not_answer_is_not_a_kept_secret_that_is_refused",
-            "tasks/rollout/test_scripts_as_deployed::test_a_status_that_does_not_answer_for_a_moment_lets_no_other_secrets_count",
+            f"{_SCRIPTS}a_status_that_does_not_answer_for_a_moment_lets_no_other_secrets_count",
+        ),
+    ),
+    (
+        "The scripts of a rollback take turns",
+        (
+            f"{_SCRIPTS}however_status_answered_before_the_scripts_of_a_rollback_get_their_tries_with_the_secrets_of_the_release",
+            f"{_SCRIPTS}what_present_secrets_read_proves_no_run_with_them_while_those_of_the_release_have_a_try",
+            f"{_SCRIPTS}rotated_secrets_that_status_needs_count",
         ),
     ),
     (
