@@ -28,6 +28,7 @@ from blocks.key_folder.key_file import create_key, derive, key_path, make_folder
 
 SECRET_BYTES = 35  # 280 bits
 SECRET_LENGTH = SECRET_BYTES * 8 // 5  # characters of base32, without padding; a secret for TOTP had 32
+UNREADABLE = "unreadable"
 NAME = re.compile(r"[a-z0-9]([a-z0-9._@-]{0,62}[a-z0-9])?")
 
 
@@ -58,19 +59,22 @@ class Approvers(Block):
 
         Args:
             name: Lower-case name.
-            replace: Whether the block may have an entry of this name, which is replaced.
+            replace: Whether the name may have a secret already, which is replaced in every block.
 
         Returns:
             The secret in base32, which `shipway code` takes.
 
         Raises:
-            BadInput: The name does not fit, or is enrolled already.
+            BadInput: The name does not fit, or is enrolled already, in this block or another one.
             Refused: The key cannot be used.
         """
         if not NAME.fullmatch(name):
             raise BadInput(f"{name!r} is not an approver's name", field="NAME", fix="Use 1 to 64 of a-z, 0-9, inside also . _ @ -")
-        if name in self.enrolled and not replace:
-            raise BadInput(f"{name} is enrolled already", field="NAME", fix="Add --replace to revoke the previous secret.")
+        if not replace and (name in self.enrolled or _counting(name)):
+            where = "" if name in self.enrolled else ", in another block"
+            raise BadInput(
+                f"{name} is enrolled already{where}", field="NAME", fix="Add --replace to revoke the previous secret everywhere."
+            )
         create_key(key_path())
         secret = base64.b32encode(secrets.token_bytes(SECRET_BYTES)).decode()
         plain = json.dumps({"name": name, "secret": secret}).encode()
@@ -79,24 +83,26 @@ class Approvers(Block):
         self.enrolled = {**self.enrolled, name: SecretStr(ciphertext.decode())}
         return SecretStr(secret)
 
-    def remove(self, name: str) -> bool:
+    def remove(self, name: str, *, revoked: str = "") -> bool:
         """Remove a person and revoke every secret that was made for the name, whatever the block shows; save the block afterwards.
 
+        Args:
+            name: The enrolled name.
+            revoked: What `revoke` gave, if it was called before.
+
         Returns:
-            Whether the block showed the entry that counted until now; if not, others changed the block.
+            Whether the block showed the entry that counted until now, if one did; if not, others changed the block.
 
         Raises:
             BadInput: This name is not enrolled, neither in the block nor beside the key.
             Refused: The key cannot be used.
         """
+        counted, shown = revoke(name) or revoked, self._shown(name)
         read_key(key_path())
-        shown, counted = self._shown(name), _counting(name)
         if shown is None and not counted:
             raise BadInput(f"{name!r} is not enrolled", field="NAME", fix=f"Enrolled: {', '.join(self.names()) or 'none'}.")
-        if counted:
-            _keep(name, "")
         self.enrolled = {other: ciphertext for other, ciphertext in self.enrolled.items() if other != name}
-        return shown is not None and _fingerprint(shown) == counted
+        return not counted or (shown is not None and _fingerprint(shown) == counted)
 
     def secret(self, name: str) -> SecretStr:
         """Decrypt one person's secret, in memory only.
@@ -127,9 +133,13 @@ class Approvers(Block):
         """Open the list of wrong codes beside the key."""
         return WrongCodes(key_path().parent)
 
-    def readable(self) -> list[str]:
-        """List whose secret can be used now: enrolled, not revoked, and under this key."""
-        return [name for name in self.names() if self._is_readable(name)]
+    def entry(self, name: str) -> str:
+        """Name the entry that the block shows for a person, by its SHA-256; whether it counts, `secret` says."""
+        return _fingerprint(self._shown(name) or b"")
+
+    def readable(self) -> dict[str, str]:
+        """Give whose secret can be used now, with its entry: enrolled, not revoked, and under this key."""
+        return {name: self.entry(name) for name in self.names() if self._is_readable(name)}
 
     def _is_readable(self, name: str) -> bool:
         try:
@@ -141,7 +151,22 @@ class Approvers(Block):
         return Fernet(base64.urlsafe_b64encode(derive(read_key(key_path()), "secrets")))
 
     def _shown(self, name: str) -> bytes | None:
-        return self.enrolled[name].get_secret_value().encode() if name in self.enrolled else None
+        return self.enrolled[name].get_secret_value().encode(errors="replace") if name in self.enrolled else None
+
+
+def revoke(name: str) -> str:
+    """Revoke every secret that was made for a name, beside the key: it needs neither the server nor a block.
+
+    Returns:
+        The entry that counted until now, "" if none did; `UNREADABLE` if it cannot be read, so that it did not count.
+    """
+    try:
+        counted = _counting(name)
+    except Refused:
+        counted = UNREADABLE
+    if counted:
+        _keep(name, "")
+    return counted
 
 
 def _path(name: str) -> Path:

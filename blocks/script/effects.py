@@ -126,14 +126,15 @@ class Environment(Observed):
         """Say why an effect is not brought about, by `status` and, if a version is to be well, by `verify`.
 
         A `status` that cannot be read keeps no rollback from its script. Between a rollback's scripts it is not asked: the bad version may
-        answer it, and what must be proved is the end.
+        answer it, and what must be proved is the end. A run with present secrets is not proved by what they read, while those of the
+        release have a try left: what they lead to may be of others.
         """
-        rolls_back = notes.get("rollback", False)
+        rolls_back, by_own = notes.get("rollback", False), bool(ours and self._has_turn(notes, ours))
         if not (ours and self._goes_on(notes, act, ours)):
             try:
-                fault = fault_of(act, await self.status(), splits=self.splits)
+                fault = fault_of(act, await self.status(by_own=by_own), splits=self.splits)
             except ShipwayError as error:
-                if not rolls_back or (ours and isinstance(error, Temporary) and not self._has_turn(notes, ours)):
+                if not rolls_back or (ours and isinstance(error, Temporary) and not by_own):
                     raise
                 fault = error_text(error)
             if fault:
@@ -141,7 +142,7 @@ class Environment(Observed):
         version = act.previous if act.effect == "rollback" else act.version
         if not asks_health or not version or (self.splits and (act.effect == "shift" or (act.effect == "promote" and not rolls_back))):
             return ""
-        return await self.ill(version, patience_seconds=limit_seconds)
+        return await self.ill(version, patience_seconds=limit_seconds, by_own=by_own)
 
     def _goes_on(self, notes: Notes, act: Act, ours: Ours) -> bool:
         """Say whether a script that exited with 0 lets a rollback's next one run, whatever `status` says."""

@@ -23,7 +23,7 @@ from blocks.run_again import Allowed
 from blocks.script import run as runs
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
-from blocks.script.programs import commands_before, plain, working_folder
+from blocks.script.programs import Renewed, commands_before, plain, working_folder
 from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, VERSION_ADDRESS, Scripts, fault
 from blocks.script.state import Notes
 from blocks.script.tries import as_replaced
@@ -53,7 +53,7 @@ class ScriptPlatform(Block):
     reading_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(default=30, description=READING_TIMEOUT)
     stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
     _place: tuple[str, Path] | None = PrivateAttr(default=None)
-    _kept: tuple[str, dict[str, SecretStr]] = PrivateAttr(default=("", {}))
+    _kept: Renewed = PrivateAttr(default_factory=Renewed)
     _rolls_back: bool = PrivateAttr(default=False)
     _again: Allowed = PrivateAttr(default=Allowed())
 
@@ -288,8 +288,7 @@ class ScriptPlatform(Block):
             service=self.service,
             commands=self.scripts.given(),
             variables=plain(self.environment),
-            renewed=plain(self._kept[1]),
-            kept=self._kept[0],
+            **self._kept.settings(),
             rolls_back=self._rolls_back,
             again=self._again,
             working_directory=self.working_directory,

@@ -8,6 +8,7 @@ import pwd
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
@@ -106,6 +107,24 @@ def environment_of(own: Mapping[str, str], who: Mapping[str, str], *, known: Map
         known: What is filled into its command, which it also gets as `SHIPWAY_VERSION` and the like.
     """
     return processes.passed_on() | dict(who) | dict(own) | {f"SHIPWAY_{name.upper()}": value for name, value in known.items()}
+
+
+class Renewed(NamedTuple):
+    """The variables with the secrets that the block has by now, which a rollback takes turns with.
+
+    Fields:
+        kept: The file that says what the rollback goes by; "" outside of one.
+        environment: The variables; empty outside of a rollback.
+        reads: Whether `status` was found to fail with those of the release, and to answer with these.
+    """
+
+    kept: str = ""
+    environment: dict[str, SecretStr] = {}  # noqa: RUF012 - a tuple's, and never changed
+    reads: bool = False
+
+    def settings(self) -> dict[str, Any]:
+        """Give what an environment has of them."""
+        return {"kept": self.kept, "renewed": plain(self.environment), "reads_renewed": self.reads}
 
 
 def plain(variables: Mapping[str, SecretStr]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -36,6 +36,8 @@ class Observed:
         commands: Each command that there is, by the block's field.
         variables: What every script gets besides; secrets in plain text.
         renewed: The same with rotated secrets, which a rollback's script is run with if it failed; else empty.
+        reads_renewed: Whether `status` and `verify` may answer with those, if they fail with `variables`: these are refused by now, or the
+            version answers unsteadily.
         kept: The file that says what it is, in a rollback; else "".
         rolls_back: Whether it is read for a rollback: then it is read as under a takeover, also before that.
         again: How often a script that moves a release forward may be run.
@@ -48,6 +50,7 @@ class Observed:
     commands: Mapping[str, list[str]]
     variables: Mapping[str, str]
     renewed: Mapping[str, str]
+    reads_renewed: bool
     kept: str
     rolls_back: bool
     again: Allowed
@@ -123,14 +126,27 @@ class Observed:
         check_lease(cast("Any", notes), lease)
         return notes
 
-    async def status(self) -> Running:
+    async def status(self, *, by_own: bool = False) -> Running:
         """Ask what runs.
+
+        Args:
+            by_own: Whether it is asked with the secrets of the release alone.
 
         Raises:
             Temporary: `status` timed out, or asks to be asked again.
             Permanent: It failed, or printed something else.
         """
-        found = await self.read("status", {})
+        try:
+            return await self._status()
+        except Permanent:
+            if by_own or not self.reads_renewed:
+                raise
+            with suppress(ShipwayError):
+                return await self._status(is_renewed=True)
+            raise
+
+    async def _status(self, *, is_renewed: bool = False) -> Running:
+        found = await self.read("status", {}, is_renewed=is_renewed)
         return read_status(found.output.decode(errors="replace"), splits=self.splits)
 
     async def position(self, *, observes: bool = False) -> Position:
@@ -159,14 +175,14 @@ class Observed:
         )  # fmt: skip
         return position, frozenset(one for one in (seen[:2] if seen else ()) if one)
 
-    async def read(self, name: str, values: Mapping[str, str]) -> Reading:
+    async def read(self, name: str, values: Mapping[str, str], *, is_renewed: bool = False) -> Reading:
         """Run a command that only reads, and give what it printed; it is ended with all that it started.
 
         Raises:
             Temporary: It timed out, or exited with 75.
             Permanent: It failed.
         """
-        found = await self._read(name, values)
+        found = await self._read(name, values, is_renewed=is_renewed)
         if found.exit_code == 0:
             return found
         message = f"`{name}` of {self.whose}: {found.fault}{last_lines(found.tail.splitlines())}"
@@ -174,11 +190,14 @@ class Observed:
             raise Temporary(message)
         raise Permanent(message)
 
-    async def ill(self, version: str, *, patience_seconds: float = 0) -> str:
+    async def ill(self, version: str, *, patience_seconds: float = 0, by_own: bool = False) -> str:
         """Say why a version is not well by `verify`, "" if it is; one that asks for it (exit code 75) is asked again for some time."""
         deadline = time.monotonic() + patience_seconds
         while True:
             found = await self._read("verify", {"version": version})
+            if found.exit_code not in {0, TEMPFAIL, None} and self.reads_renewed and not by_own:
+                renewed = await self._read("verify", {"version": version}, is_renewed=True)
+                found = renewed if renewed.exit_code == 0 else found
             if found.exit_code == 0:
                 return ""
             if found.exit_code != TEMPFAIL or time.monotonic() > deadline:
@@ -206,8 +225,8 @@ class Observed:
             user,
         )
 
-    async def _read(self, name: str, values: Mapping[str, str]) -> Reading:
-        command = await asyncio.to_thread(self._command, name, values)
+    async def _read(self, name: str, values: Mapping[str, str], *, is_renewed: bool = False) -> Reading:
+        command = await asyncio.to_thread(self._command, name, values, is_renewed=is_renewed)
         await asyncio.to_thread(check_program, name, command.words, folder=command.folder, search_path=command.environment.get("PATH", ""))
         return await run_command(
             command.words,

@@ -158,7 +158,7 @@ async def _enrol(home: Path) -> None:
         approvers = Approvers()
     for name in ("ada", "grace"):
         if not secret_file(home, name).exists() or name not in approvers.enrolled:
-            secret = approvers.enrol(name, replace=name in approvers.enrolled)
+            secret = approvers.enrol(name, replace=True)
             layout.write_private(secret_file(home, name), secret.get_secret_value())
     await saving.save(approvers, "shipway")
 

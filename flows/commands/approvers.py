@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from flows.commands import _output, _terminal
 
 if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
     from prefect.client.orchestration import PrefectClient
+    from pydantic import SecretStr
 
     from blocks.approvers.approvers import Approvers
 
@@ -30,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add.add_argument("name", metavar="NAME", help="lower-case name, as plans list it")
     add.add_argument("--ssh-key", type=Path, metavar="FILE", help="let the person sign with this SSH public key; makes no secret")
     add.add_argument("--write", type=Path, metavar="FILE", help="write the secret into a new file that only you can read")
-    add.add_argument("--replace", action="store_true", help="give an enrolled person a new secret; the old one stops working")
+    add.add_argument("--replace", action="store_true", help="give an enrolled person a new secret; the old one stops working everywhere")
     remove = actions.add_parser("remove", help="remove a person; the secret and the SSH keys stop working for good")
     remove.add_argument("name", metavar="NAME", help="the enrolled name")
     _output.add_json(actions.add_parser("list", help="list who is enrolled, and whether this machine's key can read their secrets"))
@@ -62,6 +64,7 @@ async def manage(arguments: argparse.Namespace) -> int:
 
 
 async def _add(arguments: argparse.Namespace) -> int:
+    from blocks.approvers.approvers import revoke
     from blocks.errors import BadInput
     from blocks.key_folder.key_file import write_once
     from tasks.lifecycle.server import server
@@ -73,6 +76,8 @@ async def _add(arguments: argparse.Namespace) -> int:
         raise BadInput("the secret would be written to a file or a pipe that others may read", field="output", fix=fix)
     if arguments.write and arguments.write.exists():
         raise BadInput(f"{arguments.write} exists", field="--write", fix="Name a new file.")
+    if arguments.replace and await asyncio.to_thread(revoke, arguments.name):
+        _terminal.show(f"The secret that {arguments.name} had does not count any more.")
     async with server() as client:
         block = await _load(client, arguments.block)
         secret = block.enrol(arguments.name, replace=arguments.replace).get_secret_value()
@@ -99,27 +104,38 @@ def _add_key(arguments: argparse.Namespace) -> int:
 
 
 async def _remove(arguments: argparse.Namespace) -> int:
+    from blocks.approvers.approvers import revoke
     from blocks.approvers.signers import remove_signer
-    from blocks.errors import BadInput
-    from tasks.lifecycle.server import server
+    from blocks.outside_text import error_text
 
-    name, is_as_kept = arguments.name, True
+    name, block, fault = arguments.name, f"{SLUG}/{arguments.block}", ""
+    revoked = await asyncio.to_thread(revoke, name)  # before anything that others can refuse is asked
     keys = await asyncio.to_thread(remove_signer, name)
-    async with server() as client:
-        block = await _load(client, arguments.block)
-        try:
-            is_as_kept = block.remove(name)
-        except BadInput:
-            if not keys:
-                raise
-        else:
-            await _save(block, arguments.block)
+    try:
+        is_as_kept = await _take_out(name, arguments.block, revoked=revoked, has_key=keys > 0)
+    except Exception as error:
+        if not (revoked or keys):
+            raise
+        is_as_kept, fault = True, error_text(error)
     _terminal.show(f"{name} is removed. Approvals of theirs that were not used yet no longer count.")
     if not is_as_kept:
-        _terminal.show(
-            f"{SLUG}/{arguments.block} did not have the entry that counted for {name}: it was changed. None counts for {name} now."
-        )
+        _terminal.show(f"{block} did not have the entry that counted for {name}: it was changed. None counts for {name} now.")
+    if fault:
+        _terminal.show(f"{block} may still show an entry of {name}, which does not count: {fault}")
     return FINE
+
+
+async def _take_out(name: str, block_name: str, *, revoked: str, has_key: bool) -> bool:
+    """Take a name out of the block; says whether the block showed the entry that counted."""
+    from tasks.lifecycle.server import server
+
+    async with server() as client:
+        block = await _load(client, block_name)
+        if has_key and not revoked and name not in block.enrolled:
+            return True
+        is_as_kept = block.remove(name, revoked=revoked)
+        await _save(block, block_name)
+    return is_as_kept
 
 
 async def _list(arguments: argparse.Namespace) -> int:
@@ -159,16 +175,32 @@ def _print(people: list[dict[str, Any]], block: str) -> None:
 
 
 async def _load(client: PrefectClient, name: str) -> Approvers:
-    """Load the block, or make an empty one if the server has none; any other error is raised, and nothing is overwritten."""
+    """Load the block, or make an empty one if the server has none; any other error is raised, and nothing is overwritten.
+
+    What others put in the place of an entry, or of all of them, is left out: it keeps no one from being removed, or enrolled anew.
+    """
     from prefect.exceptions import ObjectNotFound
 
     from blocks.approvers.approvers import Approvers
 
     try:
-        await client.read_block_document_by_name(name, SLUG)
+        document = await client.read_block_document_by_name(name, SLUG, include_secrets=True)
     except ObjectNotFound:
         return Approvers()
-    return await Approvers.aload(name, client=client)
+    return Approvers(enrolled=_entries(document.data))
+
+
+def _entries(data: dict[str, Any]) -> dict[str, SecretStr]:
+    from pydantic import ValidationError
+
+    from blocks.approvers.approvers import Approvers
+
+    found: dict[str, SecretStr] = {}
+    shown = data.get("enrolled")
+    for name, entry in shown.items() if isinstance(shown, dict) else ():
+        with contextlib.suppress(ValidationError):
+            found |= Approvers.model_validate({"enrolled": {name: entry}}).enrolled
+    return found
 
 
 async def _save(block: Approvers, name: str) -> None:

@@ -16,7 +16,7 @@ from blocks.approvers.approvers import Approvers
 from blocks.approvers.signers import broken_signature, signature_fault
 from blocks.errors import Refused
 from tasks.lifecycle.retries import OBSERVE, ONCE
-from tasks.rules.approval.answers import Answer, AnswerVerdict, judge_answer, read_answer
+from tasks.rules.approval.answers import Answer, AnswerVerdict, Secret, judge_answer, read_answer
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust, read_proof, same_name, verify_proofs
 from tasks.rules.approval.statement import NAMESPACE
@@ -121,16 +121,15 @@ async def check_proofs(
 def trust_in(
     approvers: Approvers, proofs: Sequence[object], *, signatures: Literal["accepted", "required"], counted: Collection[str] = ()
 ) -> Trust:
-    """Say what proofs are verified with: the people enrolled now, and those of the proofs that were verified before; it reads files."""
-    before = [proof for proof in map(read_proof, proofs) if isinstance(proof, Proof) and proof.name() in counted]
-    enrolled, sealed = {proof.approver for proof in before}, {proof.signature for proof in before}
+    """Say what proofs are verified with: the people enrolled now, and the proofs that were verified before; it reads files."""
+    sealed = {proof.signature for proof in map(read_proof, proofs) if isinstance(proof, Proof) and proof.name() in counted}
 
     def fault(name: str, statement: bytes, signature: str) -> str:
         if signature in sealed:
             return broken_signature(statement, signature, namespace=NAMESPACE)
         return signature_fault(name, statement, signature, namespace=NAMESPACE)
 
-    return Trust(approvers.signing_key(), {*approvers.readable(), *enrolled}, fault, signatures)
+    return Trust(approvers.signing_key(), approvers.readable(), fault, signatures, counted)
 
 
 @task(**OBSERVE)
@@ -165,7 +164,7 @@ def judge_and_count(gate: Gate, answer: Answer, *, approvers: Approvers, proofs:
         judgement = judge_answer(
             gate,
             answer,
-            enrolled={name: approvers.secret(name)} if name in approvers.enrolled else {},
+            enrolled={name: Secret(approvers.secret(name), approvers.entry(name))} if name in approvers.enrolled else {},
             check_signature=partial(signature_fault, namespace=NAMESPACE),
             wrong_last_hour=approvers.wrong_codes().last_hour(without=own),
             proofs=proofs,

@@ -19,6 +19,7 @@ from blocks.outside_text import error_text
 from blocks.platform import Identified, Platform, Strategic
 from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.platform import ScriptPlatform
+from blocks.script.programs import Renewed
 from tasks.approval.kept_places import block_kept_for
 from tasks.record.borders import hold, hold_of
 from tasks.record.journal import say
@@ -146,12 +147,21 @@ async def _with_those_that_serve(name: str, was: Block, answers: Answers, *, of:
         f"the block {now} is not as the last release had it{why}. The rollback goes by the settings of that release; "
         f"if others must count, remove {kept_path(FOLDER, of)}"
     )
-    if (serving := await seldom(name, was, lambda: _renewed_that_serves(name, was, present, answers, of=of), by=answers)) is not None:
-        return serving
-    if isinstance(was, SCRIPTS):  # whether the secrets of scripts serve is known only once one has failed
-        renewed = _with_secrets_of(was, present, name=name)
-        was._kept = (str(kept_path(FOLDER, of)), renewed.environment if isinstance(renewed, SCRIPTS) else {})  # noqa: SLF001
-    return was
+    serving = await seldom(name, was, lambda: _renewed_that_serves(name, was, present, answers, of=of), by=answers)
+    if isinstance(was, SCRIPTS):
+        return _taking_turns(was, serving or _with_secrets_of(was, present, name=name), of=of, serves=serving is not None)
+    return serving or was
+
+
+def _taking_turns(was: ScriptPlatform | ScriptHosts, renewed: Block, *, of: str, serves: bool) -> Block:
+    """Give scripts with the secrets of the release, which take turns with the present ones: the version may answer `status` unsteadily.
+
+    Whether the secrets of scripts serve is known only once one has failed; a key for hosts is taken if it serves.
+    """
+    present = renewed.environment if isinstance(renewed, SCRIPTS) else {}
+    found = copied(renewed, environment=was.environment) if serves else was
+    found._kept = Renewed(str(kept_path(FOLDER, of)), present, reads=serves and present != was.environment)  # type: ignore[attr-defined]  # noqa: SLF001
+    return found
 
 
 async def _renewed_that_serves(name: str, was: Block, present: Block | None, answers: Answers, *, of: str) -> Block | None:
@@ -160,7 +170,8 @@ async def _renewed_that_serves(name: str, was: Block, present: Block | None, ans
     if (await answers(renewed)).fault or not (again := await answers(was)).is_refused:  # a fault may pass meanwhile
         return None
     kept = kept_path(FOLDER, of)
-    say(f"the secrets of {name} in {kept} are refused ({again.fault}); those that the block has now serve, and count")
+    counts = "are used in turns with them" if isinstance(was, SCRIPTS) else "count"
+    say(f"the secrets of {name} in {kept} are refused ({again.fault}); those that the block has now serve, and {counts}")
     return renewed
 
 

@@ -131,7 +131,7 @@ async def test_a_person_whom_the_block_does_not_show_is_removed(
     assert await approvers_with(*words, "remove", "anna") == 0
     assert "did not have the entry that counted for anna" in capsys.readouterr().out
     await shown.asave(block_name, overwrite=True)
-    assert (await Approvers.aload(block_name)).readable() == []
+    assert (await Approvers.aload(block_name)).readable() == {}
     assert await approvers_with(*words, "remove", "anna") == 0
     assert await approvers_with(*words, "remove", "anna") == 2
 

@@ -19,6 +19,9 @@ _BACK, _BEGUN, _CARE = (
 _PROOFS, _FOUND = "rules/approval/test_proofs::test_", "tasks/record/test_find_deployed::test_"
 _DEPLOYED, _EDITED = "tasks/rollout/test_as_deployed::test_", "flows/test_plan_of_rollback::test_"
 _APPROVED, _KEPT = "tasks/approval/test_approval::test_", "tasks/record/test_kept_storage::test_"
+_SCRIPTS = "tasks/rollout/test_scripts_as_deployed::test_"
+_REVOKED = "commands/test_approvers_revoked::test_"
+_REPLACED = f"{_APPROVED}what_a_secret_approved_before_it_was_replaced_or_removed_does_not_count_whoever_is_enrolled_under_that_name_since"
 
 CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
     ("Access to the API is full access", LIMIT),
@@ -242,7 +245,15 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
         (
             f"{_DEPLOYED}rotated_secrets_count_and_go_nowhere_else",
             f"{_DEPLOYED}a_kept_secret_that_does_not_answer_is_not_a_kept_secret_that_is_refused",
-            "tasks/rollout/test_scripts_as_deployed::test_a_status_that_does_not_answer_for_a_moment_lets_no_other_secrets_count",
+            f"{_SCRIPTS}a_status_that_does_not_answer_for_a_moment_lets_no_other_secrets_count",
+        ),
+    ),
+    (
+        "The scripts of a rollback take turns",
+        (
+            f"{_SCRIPTS}however_status_answered_before_the_scripts_of_a_rollback_get_their_tries_with_the_secrets_of_the_release",
+            f"{_SCRIPTS}what_present_secrets_read_proves_no_run_with_them_while_those_of_the_release_have_a_try",
+            f"{_SCRIPTS}rotated_secrets_that_status_needs_count",
         ),
     ),
     (
@@ -345,7 +356,9 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
         (
             f"{_SECRETS}a_removed_person_cannot_be_put_back",
             f"{_SECRETS}no_secret_counts_that_was_made_before_a_removal_or_a_new_one_whatever_the_block_shows",
+            f"{_REVOKED}a_removal_revokes_before_it_asks_the_server_whatever_that_answers",
             f"{_SIGNERS}a_removed_key_does_not_count_again_if_its_line_is_restored",
+            _REPLACED,
             f"{_ASKED}a_signature_counts_until_its_key_is_removed",
             f"{_APPROVED}an_approval_is_void_once_its_person_was_removed",
         ),
@@ -367,8 +380,20 @@ CARRIED: tuple[tuple[str, str | tuple[str, ...]], ...] = (
         (
             f"{_SECRETS}enrolling_again_must_be_asked_for_and_ends_the_previous_secret",
             f"{_SECRETS}no_secret_counts_that_was_made_before_a_removal_or_a_new_one_whatever_the_block_shows",
+            _REPLACED,
+            f"{_PROOFS}a_code_of_a_secret_that_was_replaced_since_does_not_count",
+            "rules/approval/test_ticks::test_an_entry_alone_is_believed_for_no_tick",
+            "rules/approval/test_override::test_anything_else_sets_nothing_aside",
         ),
     ),
+    (
+        "It revokes before it asks the server",
+        (
+            f"{_REVOKED}a_removal_revokes_before_it_asks_the_server_whatever_that_answers",
+            f"{_REVOKED}a_replaced_secret_is_revoked_before_the_server_is_asked_and_a_broken_block_is_begun_anew",
+        ),
+    ),
+    ("Without `--replace` a name", (f"{_SECRETS}enrolling_again_must_be_asked_for_and_ends_the_previous_secret",)),
     (
         "A lost SSH key: `shipway approvers remove",
         (

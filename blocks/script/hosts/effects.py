@@ -151,8 +151,8 @@ class OnHost(Environment):
         own = self.renewed if is_renewed else self.variables
         return {**own, **{f"SHIPWAY_{name.upper()}": value for name, value in known.items()}}
 
-    async def _read(self, name: str, values: Mapping[str, str]) -> Reading:
-        command, limit = self._command(name, values), self.reading_timeout_seconds
+    async def _read(self, name: str, values: Mapping[str, str], *, is_renewed: bool = False) -> Reading:
+        command, limit = self._command(name, values, is_renewed=is_renewed), self.reading_timeout_seconds
         more: dict[str, Any] = {"command": list(command.words), "variables": dict(command.environment), "limit_seconds": limit}
         found = await self._ask("read", None, patience_seconds=limit, **more)
         code, program, fault = found["exit_code"], command.words[0], ""

@@ -30,7 +30,7 @@ from blocks.script.hosts.settings import HostText, expect_meant
 from blocks.script.hosts.shares import course, number_of
 from blocks.script.hosts.ssh import Access, connected
 from blocks.script.hosts.together import NO_CANARY, Looked, Together, environment_id, expect_answers, expect_known, make_places
-from blocks.script.programs import plain
+from blocks.script.programs import Renewed, plain
 from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, Scripts
 from blocks.script.words import ALL_PERCENT, check_version, previous_after, progress_lines
 
@@ -65,7 +65,7 @@ class ScriptHosts(Block):
     _again: Allowed = PrivateAttr(default=Allowed())
     _rolls_back: bool = PrivateAttr(default=False)
     _connect: Connect | None = PrivateAttr(default=None)
-    _kept: tuple[str, dict[str, SecretStr]] = PrivateAttr(default=("", {}))
+    _kept: Renewed = PrivateAttr(default_factory=Renewed)
     _joined: Joined[Looked] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
@@ -274,7 +274,7 @@ class ScriptHosts(Block):
     def _settings(self) -> dict[str, Any]:
         fields = ("service", "working_directory", "timeout_seconds", "reading_timeout_seconds", "stop_seconds")
         found: dict[str, Any] = {name: getattr(self, name) for name in fields}
-        found |= {"rolls_back": self._rolls_back, "again": self._again, "renewed": plain(self._kept[1]), "kept": self._kept[0], "user": ""}
+        found |= {"rolls_back": self._rolls_back, "again": self._again, **self._kept.settings(), "user": ""}
         return {**found, "commands": self.scripts.given(), "variables": plain(self.environment)}
 
     def _shared(self) -> Environment:

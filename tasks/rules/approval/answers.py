@@ -10,7 +10,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, SecretStr
 
@@ -45,6 +45,13 @@ Outcome = Literal[
     "malformed",
     "throttled",
 ]
+
+
+class Secret(NamedTuple):
+    """A person's base32 secret for codes, and the SHA-256 of the entry that it is of."""
+
+    value: SecretStr
+    entry: str
 
 
 class Answer(Value):
@@ -123,7 +130,7 @@ def judge_answer(
     gate: Gate,
     answer: Answer,
     *,
-    enrolled: Mapping[str, SecretStr],
+    enrolled: Mapping[str, Secret],
     check_signature: CheckSignature,
     wrong_last_hour: Mapping[str, int],
     proofs: Sequence[Proof],
@@ -135,7 +142,7 @@ def judge_answer(
     Args:
         gate: The question.
         answer: What was typed, and when the server received it.
-        enrolled: Base32 secrets by lower-case name.
+        enrolled: Secrets by lower-case name.
         check_signature: Verifies an SSH signature by a person's name, a statement, and the armored signature.
         wrong_last_hour: Wrong codes by name over all runs, without this very question's.
         proofs: What this gate accepted so far.
@@ -161,7 +168,7 @@ def judge_answer(
         found = _judge_signature(proof, check_signature)
     else:
         found = _judge_code(gate, answer, name, enrolled=enrolled, wrong=wrong_last_hour.get(name, 0))
-        proof = proof.signed(key)
+        proof = proof if found else proof.model_copy(update={"entry": enrolled[name].entry}).signed(key)
     if found:
         return AnswerVerdict(outcome=found[0], reason=found[1], approver=name)
     said: dict[Decision, tuple[Outcome, str]] = {
@@ -180,12 +187,12 @@ def _judge_signature(proof: Proof, check: CheckSignature) -> tuple[Outcome, str]
     )
 
 
-def _judge_code(gate: Gate, answer: Answer, name: str, *, enrolled: Mapping[str, SecretStr], wrong: int) -> tuple[Outcome, str] | None:
+def _judge_code(gate: Gate, answer: Answer, name: str, *, enrolled: Mapping[str, Secret], wrong: int) -> tuple[Outcome, str] | None:
     if name not in enrolled:
         return "unknown_person", f"{name!r} is not enrolled for codes; `shipway approvers list` shows who is"
     if answer.decision == "approve" and gate.signatures == "required":
         return "signature_required", "a policy requires an SSH signature; answer with `shipway approve`"
-    good = is_code_of(enrolled[name], gate.challenge(answer.decision), answer.code)
+    good = is_code_of(enrolled[name].value, gate.challenge(answer.decision), answer.code)
     # Wrong codes of others must not keep a person from stopping a release: what is right and lets nothing go forward always counts.
     if wrong >= MAX_WRONG_CODES_AN_HOUR and not (good and answer.decision != "approve"):
         guessed = f"{wrong} wrong codes were given for {name} within an hour over all releases"

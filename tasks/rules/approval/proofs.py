@@ -2,7 +2,8 @@
 
 Two kinds. `ssh`: the person's own SSH signature over the statement (`tasks.rules.approval.statement`); nothing on server,
 storage or worker can make one. `code`: the worker saw a code that answers the challenge of question and decision, and seals that with
-HMAC-SHA256 (RFC 2104) over the canonical JSON of all other fields; its key lives beside the worker and never enters the API.
+HMAC-SHA256 (RFC 2104) over the canonical JSON of all other fields; its key lives beside the worker and never enters the API. It names the
+entry whose secret answered, so it is void once that was replaced, or removed and made anew.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ class Proof(Bound):
         approver: Name of the person.
         decision: `approve`, `reject`, or at a gate that may be postponed `postpone`.
         at: When the answer arrived.
+        entry: SHA-256 of the enrolled entry whose secret answered; "" in a proof of kind `ssh`.
         comment: The person's words; signed by the person in a proof of kind `ssh`, by the worker in one of kind `code`.
         signature: The armored SSH signature, or the HMAC-SHA256 in lower-case hexadecimal.
     """
@@ -40,6 +42,7 @@ class Proof(Bound):
     approver: Annotated[str, Field(min_length=1, max_length=64)]
     decision: Decision
     at: AwareDatetime
+    entry: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")] = ""
     comment: Annotated[str, Field(max_length=MAX_COMMENT_CHARACTERS)] = ""
     signature: Annotated[str, Field(max_length=MAX_SIGNATURE_CHARACTERS)] = ""
 
@@ -69,12 +72,21 @@ class Proof(Bound):
 
 
 class Trust(NamedTuple):
-    """What proofs are verified with: the key of codes, who has a secret for them now, the check of SSH signatures, which kinds count."""
+    """What proofs are verified with.
+
+    Fields:
+        key: The key that seals codes.
+        enrolled: Who has a secret for codes now, with the entry that it is of.
+        check_signature: The check of SSH signatures.
+        signatures: Which kinds count.
+        counted: Names of proofs for which it no longer matters who is enrolled now.
+    """
 
     key: bytes
-    enrolled: Collection[str]
+    enrolled: Mapping[str, str]
     check_signature: CheckSignature
     signatures: Literal["accepted", "required"] = "accepted"
+    counted: Collection[str] = ()
 
 
 class ApprovedAction(NamedTuple):
@@ -197,4 +209,7 @@ def _unproved(proof: Proof, trust: Trust) -> str:
         return "its signature is not valid; it was forged, altered, or signed with another key"
     if trust.signatures == "required":
         return "is a code, and an SSH signature is required"
-    return "" if proof.approver in trust.enrolled else f"{proof.approver} is not enrolled any more"
+    if trust.enrolled.get(proof.approver) == proof.entry or proof.name() in trust.counted:
+        return ""
+    gone = "has another secret by now than the one that answered" if proof.approver in trust.enrolled else "is not enrolled any more"
+    return f"{proof.approver} {gone}"

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from blocks.approvers.approvers import Approvers
+from blocks.approvers.approvers import Approvers, revoke
 from blocks.errors import BadInput, Refused
 from blocks.key_folder.key_file import create_key, derive, key_path, read_key
 
@@ -100,7 +100,7 @@ def test_ciphertext_moved_to_another_name_is_refused(approvers: Approvers) -> No
         approvers.secret("anna")
 
 
-@pytest.mark.parametrize("text", ["", "gAAAA", "plain", "ü"])
+@pytest.mark.parametrize("text", ["", "gAAAA", "plain", "ü", "\ud800"])
 def test_text_that_is_not_ciphertext_is_refused(approvers: Approvers, text: str) -> None:
     """Whatever someone wrote into the block."""
     approvers.enrolled = {"anna": SecretStr(text)}
@@ -121,15 +121,16 @@ def test_a_removed_person_cannot_be_put_back(approvers: Approvers, bend: str) ->
 def test_enrolling_again_must_be_asked_for_and_ends_the_previous_secret(approvers: Approvers) -> None:
     """A lost phone's secret is of no use afterwards."""
     previous = approvers.enrolled["anna"]
-    with pytest.raises(BadInput, match="--replace"):
-        approvers.enrol("anna")
-    assert approvers.readable() == ["anna", "ben"]
+    for block, where in ((approvers, "already"), (Approvers(), "already, in another block")):
+        with pytest.raises(BadInput, match=rf"enrolled {where}\. Add --replace"):
+            block.enrol("anna")
+    assert list(approvers.readable()) == ["anna", "ben"]
     secret = approvers.enrol("anna", replace=True)
     assert approvers.secret("anna") == secret
     approvers.enrolled = {"anna": previous}
     with pytest.raises(Refused, match="removed or replaced"):
         approvers.secret("anna")
-    assert approvers.readable() == []
+    assert approvers.readable() == {}
 
 
 SHOWN = {"the entry": "anna", "an earlier entry": "earlier", "another text": "text", "another person's": "ben", "none": ""}
@@ -153,17 +154,28 @@ def test_no_secret_counts_that_was_made_before_a_removal_or_a_new_one_whatever_t
         assert block.enrol("anna", replace=True) == block.secret("anna")
     for ciphertext in made.values():
         block.enrolled = {"anna": ciphertext, "ben": made["ben"]}
-        assert block.readable() == ["ben"]
+        assert list(block.readable()) == ["ben"]
 
 
 def test_a_secret_counts_by_the_file_beside_the_key(approvers: Approvers, key_file: Path) -> None:
     """A folder that knows of no enrolment, or whose file others can change, lets no entry count."""
     entry = key_file.parent / "enrolled" / "anna"
     entry.chmod(0o666)
-    assert approvers.readable() == ["ben"]
+    assert list(approvers.readable()) == ["ben"]
     entry.unlink()
     with pytest.raises(Refused, match="removed or replaced"):
         approvers.secret("anna")
+
+
+def test_a_secret_is_revoked_without_its_block_and_whatever_others_did_to_the_file(approvers: Approvers, key_file: Path) -> None:
+    """Also if the file could be changed by others, so that the secret did not count: it does not count again with its old rights."""
+    shown = approvers.entry("anna")
+    assert (revoke("anna"), revoke("anna"), revoke("carl"), revoke("../anna")) == (shown, "", "", "")
+    entry = key_file.parent / "enrolled" / "ben"
+    entry.chmod(0o666)
+    assert revoke("ben")
+    entry.chmod(0o600)
+    assert approvers.readable() == {}
 
 
 @pytest.mark.parametrize("name", ["", "Anna", "a/b", "../x", "-a", ".a", "a=b", "a b", "x" * 65, "änne", "anna\n"])

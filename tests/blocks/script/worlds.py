@@ -16,6 +16,7 @@ from blocks.platform import Lease, Position
 from blocks.script import effects, run, state
 from blocks.script.effects import Environment
 from blocks.script.platform import ScriptPlatform
+from blocks.script.programs import Renewed
 from blocks.script.reading import Observed
 from blocks.script.run import Command, Ended
 from blocks.script.state import Run
@@ -57,7 +58,7 @@ class World:
             scripts=scripts, address=address, version_address=address + "/{version}", folder=str(self.folder / "notes"), environment=secrets
         )
         if self.elsewhere:
-            found._kept = ("keys/places/shop", {"TOKEN": SecretStr("of others")})
+            found._kept = Renewed("keys/places/shop", {"TOKEN": SecretStr("of others")})
         return found
 
     def begin(self, _: Path, one: Run, command: Command, **__: Any) -> None:
@@ -159,7 +160,7 @@ def world() -> Iterator[World]:
         patch.setattr(state.os, "fsync", lambda _: None)
         patch.setattr(Environment, "check_programs", nothing)
         patch.setattr(Observed, "ill", well)
-        patch.setattr(Observed, "status", lambda _: found.status())
+        patch.setattr(Observed, "status", lambda *_, **__: found.status())
         patch.setattr(run, "begin", found.begin)
         patch.setattr(run, "ended", found.ended)
         patch.setattr(run, "follow", nothing)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr, ValidationError
 
 from tasks.rules.approval import one_time_codes
-from tasks.rules.approval.answers import Answer, AnswerVerdict, judge_answer, printable, read_answer
+from tasks.rules.approval.answers import Answer, AnswerVerdict, Secret, judge_answer, printable, read_answer
 from tasks.rules.approval.gates import Gate, gate_state
 from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust, same_person, verify_proofs
 from tasks.rules.plan.request import requester_fault
@@ -22,7 +22,8 @@ from tasks.rules.plan.types import PERSON
 
 NOW = datetime(2026, 3, 2, 14, 0, 7, tzinfo=UTC)
 KEY = bytes(range(32))
-SECRETS = {name: SecretStr(base64.b32encode(name.encode().ljust(35)).decode()) for name in ("anna", "ben", "carl", "rita", "eve")}
+ENTRIES = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("anna", "ben", "carl", "rita", "eve")}
+SECRETS = {name: Secret(SecretStr(base64.b32encode(name.encode().ljust(35)).decode()), entry) for name, entry in ENTRIES.items()}
 GATE = Gate(
     run="0b3f6f0e-run",
     name="production",
@@ -40,7 +41,7 @@ GATE = Gate(
 
 def code_of(name: str, decision: str = "approve", *, gate: Gate = GATE) -> str:
     """Compute the code of a person."""
-    return one_time_codes.code_of(SECRETS[name], gate.asked().challenge(decision))
+    return one_time_codes.code_of(SECRETS[name].value, gate.asked().challenge(decision))
 
 
 def answer_of(
@@ -226,7 +227,7 @@ def test_no_one_approves_what_the_same_person_requested_under_another_spelling(r
     problems = verify_proofs(
         [proof],
         subject=ApprovedAction(gate.run, gate.name, gate.service, gate.version, gate.digest),
-        trust=Trust(KEY, SECRETS, check_signature),
+        trust=Trust(KEY, ENTRIES, check_signature),
         approvers=gate.approvers,
         quorum=1,
         requester=requester,
@@ -264,7 +265,7 @@ def test_where_the_requester_is_proved_a_gate_opens_only_with_their_own_answer_b
     held = verify_proofs(
         proofs,
         subject=ApprovedAction(GATE.run, GATE.name, GATE.service, GATE.version, GATE.digest),
-        trust=Trust(KEY, SECRETS, check_signature),
+        trust=Trust(KEY, ENTRIES, check_signature),
         approvers=CONFIRMED.approvers,
         quorum=2,
         requester="rita",
@@ -447,7 +448,7 @@ def test_an_answer_to_postpone_approves_nothing() -> None:
     code = code_of("anna", "postpone", gate=SHORT)
     assert judge(answer_of("anna", code=code, gate=SHORT), gate=SHORT).outcome == "wrong_code"
     subject = ApprovedAction(SHORT.run, SHORT.name, SHORT.service, SHORT.version, SHORT.digest)
-    trust = Trust(KEY, set(SECRETS), check_signature)
+    trust = Trust(KEY, ENTRIES, check_signature)
     proofs = [proof_of("anna", decision="postpone", gate=SHORT)]
     found = verify_proofs(
         proofs, subject=subject, trust=trust, approvers=SHORT.approvers, quorum=1, requester="rita"

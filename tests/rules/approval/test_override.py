@@ -19,7 +19,8 @@ from tests.rules.windows.test_freeze import freeze_of
 NOW = datetime(2026, 11, 29, 17, tzinfo=UTC)
 KEY = b"k" * 32
 FREEZE, OTHER = "0123456789ab", "ba9876543210"
-TRUST = Trust(KEY, ["ada", "bob", "eve"], lambda *_: "no signature")
+ENTRY = "e0" * 32
+TRUST = Trust(KEY, dict.fromkeys(["ada", "bob", "eve"], ENTRY), lambda *_: "no signature")
 BOTH = Allowed(("ada", "bob"), 2)
 
 
@@ -27,7 +28,7 @@ def override_of(name: str, holds: Collection[str] = (FREEZE,), *, run: str = "ru
     """Give the override of a person, proved by a code."""
     asked = gate_of(run, holds, service="shop", version="1.1", allowed=BOTH, at=NOW).asked().model_dump(exclude={"format"})
     proof = Proof.model_validate(
-        {"kind": "code", **asked, "approver": name, "decision": "approve", "at": NOW, "comment": "bug 812", **changed}
+        {"kind": "code", **asked, "approver": name, "decision": "approve", "at": NOW, "comment": "bug 812", "entry": ENTRY, **changed}
     )
     return Override(holds=tuple(sorted(holds)), proof=proof.signed(KEY))
 
@@ -52,6 +53,7 @@ def test_what_one_person_who_may_set_aside_is_set_aside() -> None:
         override_of("ada", version="6.6.6"),
         override_of("ada", decision="reject"),
         override_of("ada", gate="production"),
+        override_of("ada", entry="01" * 32),
         override_of("ada", at=NOW - LASTS),
         override_of("ada").model_copy(update={"holds": (FREEZE, OTHER)}),
         Override(holds=(FREEZE,), proof=override_of("ada").proof.model_copy(update={"comment": "another"})),
@@ -63,6 +65,7 @@ def test_what_one_person_who_may_set_aside_is_set_aside() -> None:
         "another version",
         "rejects",
         "another gate",
+        "another secret since",
         "too old",
         "more than was proved",
         "altered",

@@ -30,7 +30,8 @@ def ssh_of(name: str, statement: bytes) -> str:
     return hashlib.sha256(f"{name}'s own key".encode() + statement).hexdigest()
 
 
-TRUST = Trust(KEY, {"anna", "ben", "rita", "eve"}, check_signature)
+ENTRY = "e0" * 32
+TRUST = Trust(KEY, dict.fromkeys(["anna", "ben", "rita", "eve"], ENTRY), check_signature)
 
 
 def proof_of(approver: str, *, key: bytes = KEY, **other: object) -> Proof:
@@ -43,13 +44,14 @@ def proof_of(approver: str, *, key: bytes = KEY, **other: object) -> Proof:
         "approver": approver,
         "decision": "approve",
         "at": datetime(2026, 3, 2, tzinfo=UTC),
+        "entry": ENTRY,
     }
     return Proof.model_validate({**fields, "comment": "ok", **other}).signed(key)
 
 
 def signed_of(approver: str, **other: object) -> Proof:
     """Let a person sign with an SSH key."""
-    proof = proof_of(approver, kind="ssh", **other)
+    proof = proof_of(approver, kind="ssh", entry="", **other)
     return proof.model_copy(update={"signature": ssh_of(approver, proof.statement())})
 
 
@@ -118,7 +120,7 @@ def test_a_proof_with_a_fault_is_not_an_approval(case: str) -> None:
 
 def test_a_proof_by_signature_needs_no_trust_in_the_key_of_codes_and_counts_where_signatures_are_required() -> None:
     """Whoever reads the key can seal codes, and nothing else."""
-    stolen = Trust(bytes(32), (), check_signature, "required")
+    stolen = Trust(bytes(32), {}, check_signature, "required")
     signed = [signed_of("anna"), signed_of("ben")]
     assert problems_of([*signed], trust=stolen) == []
     assert "is not valid" in problems_of([signed[0], GOOD[1]], trust=stolen)[0]
@@ -127,7 +129,18 @@ def test_a_proof_by_signature_needs_no_trust_in_the_key_of_codes_and_counts_wher
 
 def test_a_code_of_a_person_who_was_removed_since_does_not_count() -> None:
     """The secret that was answered with is no longer trusted."""
-    assert "ben is not enrolled any more" in problems_of([*GOOD], trust=TRUST._replace(enrolled={"anna"}))[0]
+    assert "ben is not enrolled any more" in problems_of([*GOOD], trust=TRUST._replace(enrolled={"anna": ENTRY}))[0]
+
+
+def test_a_code_of_a_secret_that_was_replaced_since_does_not_count() -> None:
+    """Whoever found the lost one may have approved with it; the entry is sealed. What was counted before still counts, and only that."""
+    trust = TRUST._replace(enrolled={"anna": ENTRY, "ben": "01" * 32})
+    found = problems_of([*GOOD], trust=trust)
+    assert found == ["proof 2: ben has another secret by now than the one that answered", "1 of 2 approvals are proved (anna)"]
+    assert "signature is not valid" in problems_of([GOOD[0], {**GOOD[1], "entry": "01" * 32}], trust=trust)[0]
+    counted = trust._replace(counted=[proof_of("ben").name()])
+    assert problems_of([*GOOD], trust=counted) == []
+    assert problems_of([GOOD[0], proof_of("ben", question=2)], trust=counted) == found
 
 
 @given(position=st.integers(min_value=0), byte=st.integers(min_value=0, max_value=255))

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from blocks import secret_text
 from tasks.rules.approval import one_time_codes
-from tasks.rules.approval.answers import AnswerVerdict, judge_answer, read_answer
+from tasks.rules.approval.answers import AnswerVerdict, Secret, judge_answer, read_answer
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust
 from tasks.rules.approval.statement import extended
@@ -40,7 +40,8 @@ from tasks.rules.record.entries import Entry, chain
 
 NOW = datetime(2026, 3, 2, 14, 0, 7, tzinfo=UTC)
 KEY = bytes(range(32))
-SECRETS = {name: SecretStr(base64.b32encode(name.encode().ljust(35)).decode()) for name in ("anna", "ben", "eve")}
+ENTRIES = {name: hashlib.sha256(name.encode()).hexdigest() for name in ("anna", "ben", "eve")}
+SECRETS = {name: Secret(SecretStr(base64.b32encode(name.encode().ljust(35)).decode()), entry) for name, entry in ENTRIES.items()}
 DIGEST = "ab" * 32
 ITEMS = [
     TickedItem(name="backup", text="A backup was made and read", who=["anna"], evidence="link", skipped_by=["ben"]),
@@ -68,7 +69,7 @@ def check_signature(name: str, statement: bytes, signature: str) -> str:
 
 def code_for(name: str, ticks: list[Tick], *, gate: Gate = GATE) -> str:
     """Compute the code that a person types for these ticks."""
-    return one_time_codes.code_of(SECRETS[name], extended(gate.asked().challenge("approve"), ticks_text(ticks)))
+    return one_time_codes.code_of(SECRETS[name].value, extended(gate.asked().challenge("approve"), ticks_text(ticks)))
 
 
 def judge(name: str, ticks: list[Tick], *, gate: Gate = GATE, **form: str) -> AnswerVerdict:
@@ -101,7 +102,7 @@ def entries_of(*answers: tuple[list[Tick], Proof]) -> list[Entry]:
 
 
 def problems(
-    entries: list[Entry], *, digest: str = DIGEST, run: str = "run-1", enrolled: Any = SECRETS, signatures: Any = "accepted"
+    entries: list[Entry], *, digest: str = DIGEST, run: str = "run-1", enrolled: Any = ENTRIES, signatures: Any = "accepted"
 ) -> list[str]:
     """Verify the ticks of a record."""
     subject, trust = ApprovedAction(run, "", "shop", "1.1", digest), Trust(KEY, enrolled, check_signature, signatures)
@@ -193,7 +194,7 @@ def test_a_proof_of_ticks_counts_for_no_other_ticks(given_for: list[Tick], poste
     ("form", "outcome"),
     [
         ({"code": code_for("anna", [CALL])}, "wrong_code"),
-        ({"code": one_time_codes.code_of(SECRETS["anna"], GATE.asked().challenge("approve"))}, "wrong_code"),
+        ({"code": one_time_codes.code_of(SECRETS["anna"].value, GATE.asked().challenge("approve"))}, "wrong_code"),
         ({"code": code_for("anna", [BACKUP], gate=GATE.model_copy(update={"nonce": "1f" * 16}))}, "wrong_code"),
         ({"code": code_for("anna", [BACKUP], gate=GATE.model_copy(update={"run": "run-2"}))}, "wrong_code"),
         ({"code": ""}, "malformed"),
@@ -231,7 +232,12 @@ def test_ticks_of_the_record_are_verified_again() -> None:
         (GOOD[1:], {}, ["backup: it is not ticked"]),
         (GOOD, {"digest": "cd" * 32}, ["backup: proof 1: is for digest", "call-centre: proof 1: is for digest"]),
         (GOOD, {"run": "run-2"}, ["backup: proof 1: is for run run-1", "call-centre: proof 1: is for run run-1"]),
-        (GOOD, {"enrolled": ()}, ["backup: proof 1: anna is not enrolled", "call-centre: proof 1: anna is not enrolled"]),
+        (GOOD, {"enrolled": {}}, ["backup: proof 1: anna is not enrolled", "call-centre: proof 1: anna is not enrolled"]),
+        (
+            GOOD,
+            {"enrolled": {"anna": "0" * 64}},
+            ["backup: proof 1: anna has another secret", "call-centre: proof 1: anna has another secret"],
+        ),
         (
             entries_of(([BACKUP], proof_of("anna", [BACKUP])), ([CALL], proof_of("anna", [BACKUP]))),
             {},
@@ -255,7 +261,7 @@ def test_ticks_of_the_record_are_verified_again() -> None:
     ],
 )
 def test_an_entry_alone_is_believed_for_no_tick(entries: list[Entry], how: Any, words: list[str]) -> None:
-    """Missing, of another digest, run, gate or item, of a person who left, altered: each is named with its item."""
+    """Missing, of another digest, run, gate or item, of a person who left or has another secret, altered: each is named with its item."""
     found = problems(entries, **how)
     assert len(found) == len(words), found
     assert all(one.startswith(word) for one, word in zip(found, words, strict=True)), found

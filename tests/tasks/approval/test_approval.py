@@ -180,6 +180,22 @@ async def test_an_approval_is_void_once_its_person_was_removed(approvers: Approv
     assert "anna is not enrolled any more" in (await check(approvers, gate, [judgement.proof]))[0]
 
 
+@pytest.mark.parametrize("removes", [False, True], ids=["replaced", "removed and enrolled"])
+async def test_what_a_secret_approved_before_it_was_replaced_or_removed_does_not_count_whoever_is_enrolled_under_that_name_since(
+    approvers: Approvers, *, removes: bool
+) -> None:
+    """It may have been lost, and not its person who approved. A release whose first change was made goes on."""
+    gate, again = gate_of(quorum=1), gate_of(question=2)
+    proof = kept(await judge(approvers, gate, answer_of(approvers, "anna", gate=gate)))
+    assert await check(approvers, gate, [proof]) == []
+    if removes:
+        approvers.remove("anna")
+    approvers.enrol("anna", replace=not removes)
+    assert "anna has another secret by now" in (await check(approvers, gate, [proof]))[0]
+    assert await check(approvers, gate, [proof], counted=[Proof.model_validate(proof).name()]) == []
+    assert await check(approvers, again, [kept(await judge(approvers, again, answer_of(approvers, "anna", gate=again)))]) == []
+
+
 async def test_a_forged_approval_moves_nothing(approvers: Approvers) -> None:
     """Posting a form and setting the state gives no proof, and a made-up proof is refused."""
     gate = gate_of()

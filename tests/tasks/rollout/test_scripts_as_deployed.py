@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from pydantic import SecretStr
 from blocks.errors import RolloutFailed
 from blocks.key_folder.places import Kept, keep_place, whole_settings
 from blocks.script import effects
+from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.platform import ScriptPlatform
 from tasks.rollout import as_deployed
+from tests.blocks.script.hosts.farms import KEY_LINE
 
 NAME = "script/shop"
 SCRIPT = """#!/bin/sh
@@ -99,14 +102,66 @@ async def test_production_s_secrets_go_to_no_address_that_someone_edited(
 
 
 async def test_rotated_secrets_that_status_needs_count(make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Those of the release are refused by now."""
+    """Those of the release are refused by now; they keep their two tries, and `status` and `verify` are read with the present ones."""
+    monkeypatch.setattr(effects, "AGAIN_SECONDS", 0)
     was = make(TOKEN="new-token")
     (tmp_path / "private").touch()
-    platform = await to_roll_back(was, make(TOKEN="newest"), monkeypatch)
-    assert platform.environment["TOKEN"].get_secret_value() == "new-token"
+    await to_roll_back(was, make(TOKEN="newest"), monkeypatch)
     (tmp_path / "token").write_text("newest")
-    platform = await as_deployed.load_platform_to_roll_back(NAME, field="production.platform")  # type: ignore[assignment]
-    assert platform.environment["TOKEN"].get_secret_value() == "newest"
+    (tmp_path / "shop.sh").write_text(SCRIPT.replace("status)", 'verify) [ "$TOKEN" = "$(cat token)" ] ;;\nstatus)'))
+    platform = await as_deployed.load_platform_to_roll_back(NAME, field="production.platform")
+    await platform.abort(await platform.acquire_lease("rollback", takeover=True))
+    assert (tmp_path / "version").read_text() == "1.0\n"
+    assert [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()] == ["new-token", "newest"] * 2
+    position = await platform.current()
+    assert (position["baseline"], position["ready"], position.get("trouble")) == ("1.0", {"1.0": True}, None)
+
+
+def hosts_of(block: ScriptPlatform) -> ScriptHosts:
+    """Give the same scripts on a host."""
+    fields = {name: getattr(block, name) for name in ("service", "address", "scripts", "environment", "rotates")}
+    return ScriptHosts(**fields, hosts=["web-1"], user="deploy", key=SecretStr("key"), known_hosts=[KEY_LINE])
+
+
+@pytest.mark.parametrize("on_hosts", [False, True], ids=["here", "on hosts"])
+@pytest.mark.parametrize("fails", list(product([False, True], repeat=3)), ids=str)
+async def test_however_status_answered_before_the_scripts_of_a_rollback_get_their_tries_with_the_secrets_of_the_release(
+    fails: tuple[bool, ...], make: Make, monkeypatch: pytest.MonkeyPatch, *, on_hosts: bool
+) -> None:
+    """A version that answers `status` unsteadily must not leave the rollback to a value that others wrote into the block."""
+    was, now = make(TOKEN="new-token"), make(TOKEN="evil-token")
+    said = iter(fails)
+
+    async def load(_: str) -> Block:
+        return hosts_of(now) if on_hosts else now
+
+    async def answers(_: Block) -> as_deployed.Answer:
+        return as_deployed.Answer("exit 7", is_refused=True) if next(said) else as_deployed.Answer()
+
+    monkeypatch.setattr(as_deployed, "present_block", load)
+    found = await as_deployed._with_those_that_serve(NAME, hosts_of(was) if on_hosts else was, answers, of=NAME, now=NAME)
+    assert isinstance(found, as_deployed.SCRIPTS)
+    assert found.environment["TOKEN"].get_secret_value() == "new-token"
+    assert found._kept.environment["TOKEN"].get_secret_value() == "evil-token"
+    assert found._kept.reads is (fails == (True, False, True))
+
+
+async def test_what_present_secrets_read_proves_no_run_with_them_while_those_of_the_release_have_a_try(
+    make: Make, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """They may be of an account of others, where all is well; the release's script fails once, and `status` fails until it has acted."""
+    monkeypatch.setattr(effects, "AGAIN_SECONDS", 0)
+    await to_roll_back(make(TOKEN="new-token"), make(TOKEN="evil-token"), monkeypatch)
+    evil = '[ "$TOKEN" != evil-token ] || { [ "$1" != status ] || echo 1.0; exit 0; }'
+    (tmp_path / "shop.sh").write_text(
+        SCRIPT.replace("case", f"{evil}\ncase")
+        .replace("rollback)", 'rollback) [ "$(wc -l <asked)" -gt 1 ] &&')
+        .replace("status)", 'status) [ "$(cat version)" = 1.0 ] || exit 7;')
+    )
+    platform = await as_deployed.load_platform_to_roll_back(NAME, field="production.platform")
+    await platform.abort(await platform.acquire_lease("rollback", takeover=True))
+    assert (tmp_path / "version").read_text() == "1.0\n"
+    assert [line.split()[0] for line in (tmp_path / "asked").read_text().splitlines()] == ["new-token", "evil-token", "new-token"]
 
 
 @pytest.mark.parametrize(
