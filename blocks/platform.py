@@ -47,7 +47,7 @@ class Position(TypedDict):
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
         instead: Only if something else seems to run than what was deployed last: its name. Others replaced it, or it says another name.
         under_way: Only if the canary takes the baseline's place itself, or its promotion was begun: `promote` finishes it at any share.
-        configuration, changed: Where it is released, too: its hash in a plain name, and what changed. Names stay under a lease.
+        configuration, changed: Where it is released, too: its hash in a plain name, and what changed. An owner keeps the names.
     """
 
     baseline: str | None

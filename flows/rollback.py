@@ -18,10 +18,11 @@ from flows.lifecycle.acting import acting_for
 from flows.lifecycle.context import Phase, platform_of, run_id
 from flows.lifecycle.finalize import end_watch, finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
-from flows.rollout.bad_version import expect_known, expect_moved, note_version_under_release, version_to_leave_by
+from flows.rollout.bad_version import expect_known, expect_moved, version_to_leave_by
 from flows.rollout.left import newer_rollback
 from flows.rollout.plan_of_rollback import begin_rollback, environments_in, how_it_differs
 from flows.rollout.revert import roll_back_waves
+from flows.rollout.under_release import note_version_under_release
 from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.asked import asked_by_record
 from tasks.lifecycle.links import run_link

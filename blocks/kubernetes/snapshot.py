@@ -16,6 +16,7 @@ from blocks.kubernetes.objects.annotations import NO_STATE, State, is_genuine, s
 from blocks.kubernetes.objects.config import changed_configuration, read_configuration, started_with
 from blocks.kubernetes.objects.diagnosis import available, ready_in_words
 from blocks.kubernetes.objects.selectors import in_words, matches
+from blocks.kubernetes.reader import is_stranger
 from blocks.kubernetes.workload import Target, canary_of, orphan_of
 from blocks.platform import Position
 
@@ -182,9 +183,10 @@ def version_in(target: Target, pod: Json) -> str:
 async def with_configuration(target: Target, *, ignored: Sequence[str]) -> Target:
     """Return a target with the configuration by which versions are named: that of the objects that the pods read, or the owner's.
 
-    While there is a canary, and until the lease is released, it stays as the owner found it: a ConfigMap or Secret that changes meanwhile
-    gives no version another name. One that cannot be read is taken as unchanged since the pods started: a rollback needs none of it, and
-    `expect_releasable` refuses whatever goes forward.
+    While there is a canary, and for the owner until the lease is released, it stays as the owner found it: a ConfigMap or Secret that
+    changes meanwhile gives no version another name. Another release that looks at what serves sees it as it is called once the lease is
+    released: by the owner's name it would be what that release brings. One that cannot be read is taken as unchanged since the pods
+    started: a rollback needs none of it, and `expect_releasable` refuses whatever goes forward.
     """
     workload = await target.read()
     state = state_of(workload) if is_genuine(workload, target.key) else NO_STATE
@@ -196,7 +198,7 @@ async def with_configuration(target: Target, *, ignored: Sequence[str]) -> Targe
         now = await read_configuration(target.cluster, template, ignored=ignored)
     except BadInput as error:
         now, fault = started_with(template), error
-    if state.owner and state.config:
+    if state.owner and state.config and not is_stranger(state.owner):
         return replace(named, config_fault=fault, config_changed=tuple(changed_configuration(template, now)))
     return replace(target, config=now.hash, config_parts=now.parts, config_fault=fault)
 

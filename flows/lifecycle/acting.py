@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from blocks.errors import Refused, WorldMoved
 from blocks.kubernetes.api.credentials import same_clusters
+from blocks.kubernetes.reader import reading_for
 from blocks.outside_text import error_text
 from blocks.platform import Platform
 from blocks.prometheus.prometheus import Prometheus
@@ -87,7 +88,7 @@ def acting_for(run: str) -> Iterator[None]:
     """
     token = _acting.set(Acting(run))
     try:
-        with same_clusters(), shows_life(run):
+        with same_clusters(), shows_life(run), reading_for("" if is_rolling_back() else run):
             yield
     finally:
         _acting.reset(token)

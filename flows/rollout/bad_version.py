@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from prefect.context import FlowRunContext
 
@@ -12,25 +13,25 @@ from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.outside_text import error_text
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
-from flows.rollout.choice import choice_for
+from flows.rollout.choice import DECISION, choice_for
 from flows.rollout.known import is_known, unknown_in
-from flows.rollout.left import DECISION, fault_of_left, fault_of_second_step, last_left, since_in_words, with_previous
+from flows.rollout.left import fault_of_left, fault_of_second_step, last_left, since_in_words, with_previous
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
-from tasks.evidence.releases_there import releases_there
+from flows.rollout.under_release import Under, unreached_by, what_is_under_way
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.kept_runs import RUN, times_started
+from tasks.lifecycle.kept_runs import times_started
 from tasks.lifecycle.retries import retried
-from tasks.record.journal import read_entries, say
+from tasks.record.journal import say
 from tasks.rollout.rollout import read_position
-from tasks.rules.record.entries import outcome_of, select
-from tasks.rules.rollout.left import all_as_meant
+from tasks.rules.rollout.bad_name import BadName, name_if_silent, names_found, names_given, serves_on, stays_beside
+from tasks.rules.rollout.left import Left, all_as_meant
 from tasks.rules.rollout.replaced import as_replaced, fault_of_replaced
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.unread import answers_of
 from tasks.rules.rollout.waves import version_to_leave
 
-NAME, UNDER = DECISION, "under release"
+NAME = DECISION
 PREVIOUS = "previous"
 
 
@@ -67,15 +68,13 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     has_acted = any(one["owner"] == phase.owner for one in positions.values())
     if not bad and has_acted and await _began_before(phase):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
-    owners = {owner: [(None, name) for name in own] for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)}
-    under = await _version_of(owners) or await _leaving(owners) or await note_version_under_release(phase, own)
+    under = await what_is_under_way(phase, own, positions)
     runs, lefts = _in_words(positions, own), await last_left(phase, list(positions))
-    silent = [name for name in own if name not in positions]
-    meant = all_as_meant(positions, lefts, to=to or PREVIOUS, at=now(), silent=silent)
-    wanted = bad or under or _common_version(meant, own, to=to or PREVIOUS, runs=runs)
-    named = bool(bad or to) or wanted == under != ""
-    moves = await _expect_way(phase, positions, to=to or PREVIOUS, bad=wanted, under=under, restored=restored, named=named)
-    is_under = wanted == under != ""
+    wanted, names = await _wanted(positions, own, lefts, to=to or PREVIOUS, bad=bad, under=under)
+    is_under = wanted == under.version != ""
+    named = bool(bad or to) or is_under
+    way: dict[str, Any] = {"to": to or PREVIOUS, "bad": wanted, "names": names, "under": under.version}
+    moves = await _expect_way(phase, positions, **way, restored=restored, named=named)
     moves = moves or has_acted or is_under
     if not moves and len(positions) == len(own):
         raise Refused(_nothing_to_do(runs, bad=wanted, since=since_in_words(positions, lefts)))
@@ -85,6 +84,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
         "moves": moves,
         "under": is_under,
         "named": named,
+        "names": {name: one._asdict() for name, one in names.items()},
         "owners": {name: one["owner"] for name, one in positions.items()},
     }
     decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence=evidence)
@@ -98,6 +98,7 @@ async def expect_moved(phase: Phase, environments: Sequence[str]) -> None:
 
     Raises:
         Refused: It left each environment as it was.
+        WorldMoved: It left the version in one environment, and in another one it serves on by the name of another configuration.
     """
     decided = await phase.read("rollback", name=NAME)
     if decided is None or decided.evidence["under"]:
@@ -107,11 +108,20 @@ async def expect_moved(phase: Phase, environments: Sequence[str]) -> None:
     if kinds <= ({"nothing"} if decided.evidence["moves"] else {"nothing", ""}):  # what could not be chosen has failed
         positions = {name: one.evidence["position"] for name, one in zip(environments, chosen, strict=True) if one}
         raise Refused(_nothing_to_do(_in_words(positions, environments), bad=str(decided.evidence["bad"])))
+    found = {
+        name: (RollbackChoice(**one.evidence["choice"]), one.evidence["position"]["baseline"])
+        for name, one in zip(environments, chosen, strict=True)
+        if one
+    }
+    if serving := serves_on(found, bad=str(decided.evidence["bad"])):
+        where = ", ".join(f"{version} serves on in {name}" for name, version in serving.items())
+        fix = f"If it is bad as well, name it so: `--bad {min(serving.values())}`"
+        raise WorldMoved(f"{where}, since a rollback brought that configuration. {fix}")
 
 
 def _nothing_to_do(runs: str, *, bad: str, since: str = "") -> str:
     what = f"nothing to roll back from {bad} was found" if bad else "nothing to roll back was found"
-    fix = "If that is bad, name its version: `--bad VERSION` (the field `bad`)"
+    fix = "If that is bad, name its version as it is called there: `--bad VERSION` (the field `bad`)"
     either = ", or the one to return to: `--to VERSION`" if since else ""
     return f"{what}; what runs is {runs}, and it was left as it is{since and f': {since}'}. {fix}{either}"
 
@@ -129,48 +139,29 @@ async def _began_before(phase: Phase) -> bool:
     return run is None or str(run.id) != phase.owner or run.run_count > 1 or await times_started(phase.owner) > 1
 
 
-async def note_version_under_release(phase: Phase, environments: Sequence[str]) -> str:
-    """Name the version that a release under way rolled out here: that one is meant, even if it is gone when the release has stopped."""
-    noted = await phase.read("rollback", name=UNDER)
-    if noted is not None:
-        return str(noted.evidence["version"])
-    version = await _version_of(await releases_there(phase.plan, environments, besides=phase.owner))
-    if version:
-        await phase.append(f"{version} is under release", kind="rollback", name=UNDER, evidence={"version": version})
-    return version
-
-
-async def _version_of(releases: Mapping[str, Iterable[tuple[int | None, str]]]) -> str:
-    """Name the version of the first of these releases whose record is open and has an effect here; what names the runs only names them.
-
-    Args:
-        releases: By run, the rounds (None is any) and environments whose effects are here.
-    """
-    for release, here in releases.items():
-        entries = await read_entries(release)
-        opened = next(iter(select(entries, kind="opened")), None)
-        is_open = opened is not None and outcome_of(entries) == "open" and opened.evidence.get("flow") != "rollback"
-        if is_open and any(select(entries, kind="effect", environment=environment, round=number) for number, environment in here):
-            return str(opened.evidence.get("version", "")) if opened else ""
-    return ""
-
-
-async def _leaving(owners: Iterable[str]) -> str:
-    """Name the version that a rollback which owns an environment, and is not over, decided to leave; "" if none does."""
-    for owner in owners:
-        entries = await read_entries(owner)
-        opened, decided = (
-            next(iter(found), None) for found in (select(entries, kind="opened"), select(entries, kind="rollback", name=NAME))
-        )
-        if opened and decided and outcome_of(entries) == "open" and opened.evidence.get("flow") == "rollback":
-            return str(decided.evidence["bad"])
-    return ""
-
-
-def _common_version(positions: Mapping[str, Position], environments: Sequence[str], *, to: str, runs: str) -> str:
-    """Name the version that all leave; "" if they run nothing."""
+async def _wanted(
+    positions: Mapping[str, Position], environments: Sequence[str], lefts: Mapping[str, Left], *, to: str, bad: str, under: Under
+) -> tuple[str, dict[str, BadName]]:
+    """Give the bad version, and by which name each environment knows it."""
     silent = [name for name in environments if name not in positions]
-    bad = version_to_leave(positions, to=to, silent=silent)
+    if given := bad or under.version:
+        is_under = given == under.version
+        beside = {lefts[name].run for name, one in positions.items() if stays_beside(one, lefts.get(name), bad=given, at=now())}
+        release = under.release if is_under else beside.pop() if len(beside) == 1 else ""
+        unreached = await unreached_by(release, environments, version=given)
+        found = names_given(positions, lefts, bad=given, at=now(), unreached=unreached, silent=silent)
+        return given, found | {name: BadName(**one) for name, one in under.names.items() if is_under and name in environments}
+    meant = all_as_meant(positions, lefts, to=to, at=now(), silent=silent)
+    common = version_to_leave(meant, to=to, silent=silent)
+    found = names_found(positions, meant, lefts, common=common or "", to=to)
+    if (unseen := name_if_silent(common or "", meant)) is not None:
+        found |= dict.fromkeys(silent, unseen)
+    return _common_version(meant, environments, common, to=to, runs=_in_words(positions, environments)), found
+
+
+def _common_version(positions: Mapping[str, Position], environments: Sequence[str], bad: str | None, *, to: str, runs: str) -> str:
+    """Name the version that all leave, see `version_to_leave`; "" if they run nothing."""
+    silent = [name for name in environments if name not in positions]
     if bad is None and silent and not any(one["canary"] or one["baseline"] for one in positions.values()):
         raise Temporary(f"the bad version is not known: {runs}")
     if bad is None:
@@ -180,8 +171,9 @@ def _common_version(positions: Mapping[str, Position], environments: Sequence[st
 
 
 async def _expect_way(
-    phase: Phase, positions: Mapping[str, Position], *, to: str, bad: str, under: str, restored: Sequence[str], named: bool
-) -> bool:
+    phase: Phase, positions: Mapping[str, Position], *, to: str, bad: str, names: Mapping[str, BadName], under: str,
+    restored: Sequence[str], named: bool,
+) -> bool:  # fmt: skip
     """Look for a version to return to before anything is stopped: a rollback that can do nothing must not end the one of a release.
 
     Returns:
@@ -193,7 +185,7 @@ async def _expect_way(
     faults, moves = list[str](), False
     for name, position in positions.items():
         platform = await platform_of(phase.plan, name)
-        choice = await choice_for(phase, platform, position, environment=name, to=to, bad=bad)
+        choice = await choice_for(phase, platform, position, environment=name, to=to, bad=bad, names=names)
         fault = choice.reason if choice.kind == "impossible" else ""
         if under and choice.version == under:
             why = f"{under} is being released or rolled back now, and this rollback would leave it serving in {name}"

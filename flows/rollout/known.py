@@ -5,7 +5,8 @@ from __future__ import annotations
 from blocks.errors import Refused
 from blocks.platform import Platform, Position
 from flows.lifecycle.context import Phase
-from flows.rollout.left import DECISION, fault_of_left, fault_of_second_step
+from flows.rollout.choice import DECISION
+from flows.rollout.left import fault_of_left, fault_of_second_step
 from flows.rollout.migrations import read_here
 from tasks.record.deployed import find_deployed
 from tasks.rules.rollout.rollback import RollbackChoice

@@ -10,7 +10,7 @@ from blocks.errors import Refused, ShipwayError, Superseded, Temporary
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
-from flows.rollout.choice import choice_for
+from flows.rollout.choice import DECISION, bad_name, choice_for
 from flows.rollout.migrations import read_here
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import as_temporary, named, retried
@@ -33,8 +33,7 @@ from tasks.rules.rollout.left import (
 from tasks.rules.rollout.migrations import Here
 from tasks.rules.rollout.rollback import RollbackChoice
 from tasks.rules.rollout.steps import WITHOUT_CANARY
-
-DECISION = "bad version"  # the entry in which a rollback on demand says what it is about, and who owned what
+from tasks.rules.rollout.version_name import VersionName
 
 
 async def last_left(phase: Phase, environments: Sequence[str]) -> dict[str, Left]:
@@ -58,7 +57,8 @@ async def keep_what_is_left(
     phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str, bad: str, to: str, on_demand: bool
 ) -> None:
     """Keep which version a rollback leaves and which one serves then, before it acts: one that begins meanwhile is about the same."""
-    version = version_left(position, choice, bad=bad, to=to, of_release=not on_demand)
+    name = await bad_name(phase, platform, position, environment=environment, bad=bad)
+    version = version_left(position, choice, bad=name.bad or bad, to=to, of_release=not on_demand)
     if version is not None and choice.version is not None:
         here = await read_here(phase, platform, environment)
         brought = brought_by(choice, await find_left(phase.plan.service, here=here))
@@ -163,7 +163,7 @@ async def fault_of_second_step(phase: Phase, platform: Platform, position: Posit
         return ""
     serves = position["baseline"]
     since = str(found) if serves == found.serves else f"{serves} was brought back by a rollback"
-    fix = f"`--bad {serves}` (the field `bad`), or `--to {choice.version}` (the field `version`)"
+    fix = f"`--bad {VersionName.of(serves or '').source}` (the field `bad`), or `--to {choice.version}` (the field `version`)"
     return f"{since} in {environment}, and no release was deployed since; it is left for {choice.version} only if one is named: {fix}"
 
 

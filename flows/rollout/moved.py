@@ -8,8 +8,8 @@ from flows.lifecycle.context import Phase, platform_of
 from tasks.record.journal import read_entries, read_entry
 from tasks.rules.record.entries import select
 from tasks.rules.rollout.left import is_of_another
-from tasks.rules.rollout.next_step import PREPARE
 from tasks.rules.rollout.rollback import is_moved
+from tasks.rules.rollout.waves import has_acted
 
 
 async def was_moved(phase: Phase, environment: str, *, version: str) -> bool | None:
@@ -29,9 +29,10 @@ async def is_moved_now(phase: Phase, environment: str, position: Mapping[str, ob
     """
     before, entries = (await versions_before(phase)).get(environment), await read_entries(phase.owner)
     was_there = bool(select(entries, kind="note", environment=environment, name="already"))
-    if is_of_another(position, version=version) and not select(entries, kind="effect", environment=environment, name=PREPARE.name):
+    acted = has_acted(entries, environment, version=version)
+    if is_of_another(position, version=version) and not acted:
         return False
-    return is_moved(position, owner=phase.owner, version=version, before=before, was_there=was_there)
+    return is_moved(position, owner=phase.owner, version=version, before=before, was_there=was_there, has_acted=acted)
 
 
 async def versions_before(phase: Phase) -> dict[str, str | None]:

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 from blocks.errors import BadInput, Refused, Tampered, Temporary, WorldMoved
 from blocks.key_folder.kept_files import kept_path
 from blocks.kubernetes.api import credentials
+from blocks.kubernetes.reader import is_stranger
 from blocks.local.platform import LocalPlatform
 from blocks.platform import Lease
 from blocks.prometheus.prometheus import Prometheus
@@ -254,3 +255,13 @@ def test_the_file_lies_beside_the_key(tmp_path: Path, monkeypatch: pytest.Monkey
     """Where neither the API nor the storage can write."""
     monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "approvals.key"))
     assert kept_path("begun", RUN) == tmp_path / "begun" / f"{RUN}.kept"
+
+
+def test_a_release_reads_for_itself_and_a_rollback_as_who_it_will_take_over() -> None:
+    """What a rollback chooses once it owns an environment must have the names that it read before."""
+    with acting_for(RUN):
+        assert is_stranger("another run")
+        assert not is_stranger(RUN)
+    with rolling_back(), acting_for(RUN):
+        assert not is_stranger("another run")
+    assert not is_stranger("another run")

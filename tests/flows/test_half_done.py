@@ -181,3 +181,13 @@ async def test_what_was_asked_of_a_rollback_holds_no_release_up_once_it_is_over(
     """V0 serves alone, and BAD is left."""
     stand(world, "V0")
     await expect_no_half_rollback(release, ["production"], version="V2")
+
+
+async def test_a_release_of_the_configuration_alone_moved_what_its_record_says_that_it_moved(world: World, release: Any) -> None:
+    """Its review called what ran there by the same name, as another run held the lease, or the Secret changed after that."""
+    await release.append("Reviewed", kind="review", evidence={"current": {"production": "V0"}})
+    world.platform.position.update(baseline="V0", canary=None, previous="V0+config.a", owner=LATER)
+    assert not await is_moved_now(release, "production", world.platform.position, version="V0")
+    position = {"baseline": "V0+config.a", "canary": "V0"}
+    await release.append("It is up", kind="effect", environment="production", name="prepare", evidence={"position": position})
+    assert await is_moved_now(release, "production", world.platform.position, version="V0")

@@ -13,7 +13,7 @@ import pytest
 from blocks.errors import Refused, RolloutFailed, Temporary
 from blocks.key_folder.kept_files import remove_kept
 from blocks.outside_text import as_reason
-from flows.rollout import bad_version, known, left, redeploy, revert
+from flows.rollout import bad_version, choice, known, left, redeploy, revert
 from flows.rollout.bad_version import expect_known
 from tasks.record import journal
 from tasks.record.before import keep_before
@@ -367,18 +367,73 @@ async def test_a_version_whose_secret_was_rotated_is_left_by_its_plain_name(worl
         assert await find_left("shop", here=HERE, version=name) is not None, name
 
 
-@pytest.mark.parametrize("hours", [0, 200])
-async def test_an_earlier_configuration_that_a_rollback_brought_is_not_what_that_one_left(
-    world: World, hours: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_earlier_configuration_that_a_rollback_brought_is_not_what_that_one_left(world: World) -> None:
     """The alarm names 2.0, which was released with another configuration; who asks to leave that finds it left."""
     stand(world, "2.0+config.a", previous="V0")
     await keep_left("shop", here=HERE, version="2.0", serves="2.0+config.a", run="r0", brought=("2.0+config.a",))
-    for module in (bad_version, left):
-        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + timedelta(hours=hours))
     with pytest.raises(Refused, match=r"nothing to roll back from 2.0 was found; what runs is production 2.0\+config.a"):
         await world.decide(bad="2.0")
     assert await world.decide(bad="2.0+config.a") == "2.0+config.a"
+
+
+async def chosen_in(world: World, monkeypatch: pytest.MonkeyPatch, targets: dict[str, FakePlatform], *, bad: str) -> list[Any]:
+    """Decide what the rollback is about, then choose in each target."""
+
+    async def platform_of(_: Any, environment: str) -> FakePlatform:
+        return targets[environment]
+
+    for module in (bad_version, left, choice):
+        monkeypatch.setattr(module, "platform_of", platform_of, raising=False)
+    asked: dict[str, Any] = {"reason": as_reason("x"), "to": "previous", "restored": [], "is_first": False, "on_demand": True}
+    with rolling_back():
+        decided = await bad_version.version_to_leave_by(world.phase, list(targets), to="", bad=bad, restored=[])
+        assert decided == "2.0"
+        found = [await revert._choose(world.phase, one, environment=name, bad=decided, **asked) for name, one in targets.items()]
+    return [(one.kind, one.version) for one in found]
+
+
+@pytest.fixture
+def targets() -> dict[str, FakePlatform]:
+    """Give two targets of one version with Secrets of their own, which changed since it was released."""
+    found = {f"production/{name}": FakePlatform(f"2.0+config.{name}", None, previous="V0") for name in ("eu", "us")}
+    for platform in found.values():
+        platform.position["owner"] = None
+    return found
+
+
+@pytest.mark.parametrize("bad", ["", "2.0"])
+async def test_hours_after_a_configuration_was_rolled_back_the_version_itself_may_be_bad_in_each_target(
+    world: World, targets: dict[str, FakePlatform], monkeypatch: pytest.MonkeyPatch, bad: str
+) -> None:
+    """A rollback that named it left one target on it and ended as rolled back, as what serves there was kept as what serves since."""
+    place, serves = await here(None, None, "production/eu"), "2.0+config.eu"
+    await keep_left("shop", here=place, version="2.0", serves=serves, run="r0", brought=(serves,) if bad else ())
+    for module in (bad_version, left, choice):
+        monkeypatch.setattr(module, "now", lambda: datetime.now(UTC) + timedelta(hours=3), raising=False)
+    assert await chosen_in(world, monkeypatch, targets, bad=bad) == [("redeploy", "V0")] * 2
+    for name, platform in targets.items():
+        kept = await find_left("shop", here=await here(None, None, name))
+        assert kept is not None
+        assert kept.version == platform.position["baseline"]
+
+
+@pytest.mark.parametrize("bad", ["", "2.0"])
+@pytest.mark.parametrize("has_ended", [False, True])
+async def test_a_target_that_a_release_of_the_configuration_did_not_reach_keeps_what_serves(
+    world: World, targets: dict[str, FakePlatform], monkeypatch: pytest.MonkeyPatch, bad: str, *, has_ended: bool
+) -> None:
+    """It was left for a still older version: by the release's own name, and by that of the alarm when it had rolled itself back."""
+    await journal.append_entry("release", "Asked", kind="opened", evidence={"flow": "release", "version": "2.0"})
+    await journal.append_entry("release", "It is up", kind="effect", environment="production/eu", name="prepare")
+    if has_ended:
+        place = await here(None, None, "production/eu")
+        await keep_left("shop", here=place, version="2.0", serves="2.0+config.eu", run="release")
+        await journal.append_entry("release", "It failed", kind="closed", evidence={"outcome": "rolled_back"})
+        with pytest.raises(Refused, match=r"nothing to roll back from 2\.0 was found"):
+            await chosen_in(world, monkeypatch, targets, bad="2.0")
+        return
+    targets["production/eu"].position |= {"canary": "2.0", "owner": "release"}
+    assert await chosen_in(world, monkeypatch, targets, bad=bad) == [("abort", "2.0+config.eu"), ("nothing", "2.0+config.us")]
 
 
 async def test_a_release_of_the_configuration_alone_goes_back_to_what_its_review_found(world: World) -> None:

@@ -15,7 +15,7 @@ from blocks.outside_text import as_name, as_reason
 from flows import rollback
 from flows.lifecycle import frame
 from flows.lifecycle.context import Phase
-from flows.rollout import bad_version, choice, left, revert
+from flows.rollout import bad_version, choice, left, revert, under_release
 from flows.rollout.bad_version import version_to_leave_by
 from tasks.record import journal, store
 from tasks.record.without_key import rolling_back
@@ -85,7 +85,7 @@ class World:
         for module in (bad_version, revert, left, choice):
             for name, stand_in in {**stand_ins, "abort_canary": abort, "named": lambda work, _: work, "read_here": here}.items():
                 monkeypatch.setattr(module, name, stand_in, raising=False)
-        monkeypatch.setattr(bad_version, "releases_there", self.releases_there)
+        monkeypatch.setattr(under_release, "releases_there", self.releases_there)
         monkeypatch.setattr(bad_version, "faults_of_others", none_of)
         for name, stand_in in {"informed": same, "with_lease": with_lease}.items():
             monkeypatch.setattr(revert, name, stand_in)
@@ -219,13 +219,26 @@ async def test_a_rollback_that_found_nothing_anywhere_did_not_succeed(
     await world.phase.append("Decided", kind="rollback", name="bad version", evidence={"bad": "V9", "moves": moves, "under": False})
     for name, kind in zip(names, kinds, strict=True):
         if kind:
-            evidence = {"choice": {"kind": kind}, "position": {"baseline": "V1", "canary": None}}
+            evidence = {"choice": {"kind": kind, "version": "V1", "reason": ""}, "position": {"baseline": "V1", "canary": None}}
             await world.phase.append("Chosen", kind="rollback", environment=name, name="choice", evidence=evidence)
     if refused:
         with pytest.raises(Refused, match=r"production/eu V1.*--bad"):
             await bad_version.expect_moved(world.phase, names)
     else:
         await bad_version.expect_moved(world.phase, names)
+
+
+@pytest.mark.usefixtures("storage")
+async def test_a_rollback_after_which_the_version_serves_on_by_another_name_is_not_told_as_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a target that was silent until the others had left it, and is within the hour of a rollback of its configuration."""
+    world = World(monkeypatch, FakePlatform(baseline="V1", canary=None))
+    await world.phase.append("Decided", kind="rollback", name="bad version", evidence={"bad": "V1", "moves": True, "under": False})
+    for name, kind, version in (("eu", "nothing", "V1+config.a"), ("us", "redeploy", "V0")):
+        found = {"kind": kind, "version": version, "reason": ""}
+        evidence = {"choice": found, "position": {"baseline": "V1+config.a", "canary": None}}
+        await world.phase.append("Chosen", kind="rollback", environment=f"production/{name}", name="choice", evidence=evidence)
+    with pytest.raises(WorldMoved, match=r"V1\+config\.a serves on in production/eu.*`--bad V1\+config\.a`"):
+        await bad_version.expect_moved(world.phase, ["production/eu", "production/us"])
 
 
 async def test_a_version_is_not_left_and_returned_to_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -92,8 +92,12 @@ def version_meant(*, baseline: str | None, canary: str | None, to: str) -> str |
     return (baseline if canary == to and baseline is not None else canary) or baseline
 
 
-def is_moved(position: Mapping[str, Any], *, owner: str, version: str, before: str | None, was_there: bool) -> bool:
-    """Say whether a release may have moved an environment: it owns it, and the version did not serve there before.
+def is_moved(
+    position: Mapping[str, Any], *, owner: str, version: str, before: str | None, was_there: bool, has_acted: bool = False
+) -> bool:
+    """Say whether a release may have moved an environment: it owns it, and its record says so, or the version did not serve there before.
+
+    What the record says counts first: by its name a version whose configuration alone changed may have served before.
 
     Args:
         position: What the environment runs: `owner`, `canary`.
@@ -101,9 +105,12 @@ def is_moved(position: Mapping[str, Any], *, owner: str, version: str, before: s
         version: The version under release.
         before: The version that ran there when the release was reviewed.
         was_there: Whether the release found the version there, left by an earlier one, and so took no step.
+        has_acted: Whether its record says that it brought the version there, see `has_acted`.
     """
-    if position["owner"] != owner or was_there:
+    if position["owner"] != owner:
         return False
+    if has_acted or was_there:
+        return has_acted
     return position["canary"] is not None or (before != version and not _stands_still(position, before))
 
 

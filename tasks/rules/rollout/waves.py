@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from tasks.rules.plan.plan import Plan, Waves
 from tasks.rules.plan.targets import is_production, production_of, within
@@ -35,6 +35,20 @@ def reached(entries: list[Entry], effect: Effect, environments: Collection[str])
     return [environment for environment in environments if select(entries, kind="effect", environment=environment, name=effect)]
 
 
+def has_acted(entries: Sequence[Entry], environment: str, *, version: str) -> bool:
+    """Say whether a release brought its version to an environment, by its record: not where it found it there as what serves."""
+    effects = select(entries, kind="effect", environment=environment)
+    prepared = [entry for entry in effects if entry.name == "prepare"]
+    if not prepared and select(entries, kind="note", environment=environment, name="already"):
+        return False  # what it found there it promoted all the same
+    return any(not _found_there(entry, version) for entry in prepared or effects)
+
+
+def _found_there(entry: Entry, version: str) -> bool:
+    position = entry.evidence.get("position" if entry.name == "prepare" else "before")
+    return isinstance(position, dict) and (position.get("baseline"), position.get("canary")) == (version, None)
+
+
 def has_canary(entries: Sequence[Entry]) -> bool:
     """Say if a release has a canary in production, by its record: what it did last to one of its environments is not that it promoted."""
     last = {entry.environment: entry.name for entry in entries if entry.kind == "effect" and is_production(entry.environment)}
@@ -64,17 +78,43 @@ def left_alone(
             continue
         if name in stays:
             said[name] = f"{name} stays on {version}"
-        elif name in begun and before.get(name) != version:
+        elif name in begun:
             said[name] = f"{name} was taken over by another run"
         else:
             said[name] = f"{name} was not touched" + (f" and runs {before[name] or 'nothing'}" if name in before else "")
     return said
 
 
-def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str, silent: Collection[str] = ()) -> str | None:
-    """Find the one bad version of all targets, if they run different ones.
+class Heads(NamedTuple):
+    """The versions at the head of all targets.
 
-    The newest is the one that came after what the other targets run: no target has it as the version before.
+    Fields:
+        all: Each of them.
+        left: Those that are not the version to return to.
+        newest: Of these the ones that came after what the other targets run: no target has them as the version before.
+        earlier: What is not one of these, or ran before one.
+    """
+
+    all: set[str]
+    left: set[str]
+    newest: set[str]
+    earlier: set[str | None]
+
+
+def _head(position: Mapping[str, Any]) -> str:
+    return str(position["canary"] or position["baseline"] or "")
+
+
+def _heads(positions: Mapping[str, Mapping[str, Any]], *, to: str) -> Heads:
+    heads = {head for one in positions.values() if (head := _head(one))}
+    earlier = {one["previous"] for one in positions.values()} | {one["baseline"] for one in positions.values() if one["canary"]}
+    left = {head for head in heads if to not in names_of(head)} or heads - {to}
+    newest = left if len(heads) == 1 else {head for head in left if not earlier.intersection(names_of(head))}
+    return Heads(heads, left, newest, earlier | heads - newest)
+
+
+def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str, silent: Collection[str] = ()) -> str | None:
+    """Find the one bad version of all targets, if they run different ones; by which name each leaves it says `left_by_target`.
 
     Args:
         positions: What each target runs: `baseline`, `canary`, `previous`.
@@ -83,24 +123,34 @@ def version_to_leave(positions: Mapping[str, Mapping[str, Any]], *, to: str, sil
             the one that is seen is named then, though all that is seen is the same.
 
     Returns:
-        The version; "" if all run the same, so that each can judge for itself; None if it cannot be known.
+        The version, by its plain name if targets know it by several; "" if all run the same, so that each can judge for itself; None if
+        it cannot be known.
     """
-    heads = {str(one["canary"] or one["baseline"]) for one in positions.values() if one["canary"] or one["baseline"]}
+    heads, left, newest, earlier = _heads(positions, to=to)
     if silent and not heads:
         return None
     if len(heads) < 2 and not silent:  # noqa: PLR2004 - one version leaves nothing to choose
         return ""
-    earlier = {one["previous"] for one in positions.values()} | {one["baseline"] for one in positions.values() if one["canary"]}
-    left = {head for head in heads if to not in names_of(head)} or heads - {to}
-    newest = left if len(heads) == 1 else {head for head in left if not earlier.intersection(names_of(head))}
     if not newest and len(heads) == 1:
         return ""
-    sources, others = ({VersionName.of(name).source for name in names if name} for names in (newest, earlier | heads - newest))
+    sources, others = ({VersionName.of(name).source for name in names if name} for names in (newest, earlier))
     if len(sources) == 1 and not sources & others:
-        return sources.pop()  # by that each target knows it, also where a ConfigMap or Secret changed since
+        return sources.pop()  # by that a silent target knows it, also where a ConfigMap or Secret changed since
     if len(newest) == 1:
         return newest.pop()
     return None if to == "previous" else min(left)
+
+
+def left_by_target(positions: Mapping[str, Mapping[str, Any]], *, to: str) -> dict[str, str]:
+    """Name what each target leaves as it is called there; "" for one that runs what ran before it elsewhere, which it keeps.
+
+    Args:
+        positions: As for `version_to_leave`, which found one.
+        to: The version to return to, or `previous`: to that each goes that runs another one.
+    """
+    found = _heads(positions, to=to)
+    leaving = found.newest if to == "previous" else found.left
+    return {name: head if (head := _head(one)) in leaving else "" for name, one in positions.items()}
 
 
 def versions_in_words(plan: Plan, current: Mapping[str, str | None]) -> str | None:

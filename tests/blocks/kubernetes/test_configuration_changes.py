@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from blocks.kubernetes.objects import taken_over
 from blocks.kubernetes.platform import KubernetesPlatform
+from blocks.kubernetes.reader import reading_for
 from blocks.platform import Lease, Position
-from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
+from tasks.rules.record.entries import Entry, chain
+from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback, is_moved
+from tasks.rules.rollout.waves import has_acted
 from tests.blocks.kubernetes.fake_cluster import replica_set
 from tests.blocks.kubernetes.test_unreadable_configuration import SECRET, Cluster, cluster
 
@@ -165,3 +169,66 @@ async def test_the_lines_of_a_version_are_found_under_its_name(world: World) -> 
     assert (await world.platform.target()).version_in(live) == "2.0"
     assert (await world.position()).get("changed") == ["Secret web-db: password changed"]
     assert "changed since 2.0 started: Secret web-db: password changed" in await world.platform.progress()
+
+
+@Strategy
+@pytest.mark.parametrize("holder", ["", "rollback"])
+@pytest.mark.parametrize("moment", ["before its review", "before its lease", "under its lease"])
+async def test_a_release_of_the_configuration_alone_that_fails_is_rolled_back_whoever_held_the_lease_when_it_was_reviewed(
+    world: World, holder: str, moment: str
+) -> None:
+    """Whenever the Secret changed: its record says what it did, although what ran before may have had the same name."""
+    held = await world.platform.acquire_lease(holder, takeover=True) if holder else None
+    if moment == "before its review":
+        world.change()
+    with reading_for("release"):
+        before = str((await world.position())["baseline"])
+    if held:
+        await world.platform.release_lease(held)
+    if moment == "before its lease":
+        world.change()
+    lease = await world.platform.acquire_lease("release")
+    if moment == "under its lease":
+        world.change()
+    await world.platform.prepare("1.0", lease, timeout_seconds=1)
+    record = prepared_in(await world.position())
+    await world.deploy("1.0", lease)
+    seen = await world.position()
+    acted = has_acted(record, "production", version="1.0")
+    assert is_moved(seen, owner="release", version="1.0", before=before, was_there=False, has_acted=acted)  # type: ignore[arg-type]
+    way, _ = await world.roll_back("1.0", before)
+    assert way.kind == "redeploy"
+    assert str(way.version).startswith("1.0+config.")
+
+
+def prepared_in(position: Position) -> list[Entry]:
+    """Write the entry of a release that prepared its version."""
+    at = datetime(2026, 11, 30, tzinfo=UTC)
+    evidence = {"position": dict(position)}
+    return [chain(None, at=at, kind="effect", who="shipway", what="It is up", environment="production", name="prepare", evidence=evidence)]
+
+
+@Strategy
+async def test_another_release_sees_what_serves_as_it_is_called_once_the_lease_is_released(world: World) -> None:
+    """By its owner's name it would be what a release of the configuration alone brings; its owner goes on with the name that it knows."""
+    lease = await world.platform.acquire_lease("rollback", takeover=True)
+    world.change()
+    with reading_for("release"):
+        seen = str((await world.position())["baseline"])
+    assert seen.startswith("1.0+config.")
+    for owner in ("rollback", ""):
+        with reading_for(owner):
+            assert (await world.position())["baseline"] == "1.0"
+    await world.platform.release_lease(lease)
+    assert (await world.position())["baseline"] == seen
+
+
+@pytest.mark.parametrize("strategy", ["blue-green"])
+async def test_another_release_sees_the_versions_of_a_canary_as_its_owner_does(world: World) -> None:
+    """It is in the way of any release, and neither is another version since the Secret changed."""
+    lease = await world.platform.acquire_lease("release")
+    await world.platform.prepare("2.0", lease, timeout_seconds=1)
+    world.change()
+    with reading_for("another"):
+        seen = await world.position()
+    assert (seen["baseline"], seen["canary"]) == ("1.0", "2.0")

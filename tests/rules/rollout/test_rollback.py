@@ -110,3 +110,11 @@ def test_where_there_is_no_way_a_person_is_told_what_to_do(seen: dict[str, Any])
 def test_a_release_moved_what_it_owns_and_did_not_find(position: Any, before: Any, was_there: bool, moved: bool) -> None:  # noqa: FBT001 - columns
     """Only that is rolled back; what another run owns by now is its own."""
     assert is_moved(position, owner="run", version="1.1", before=before, was_there=was_there) is moved
+
+
+@pytest.mark.parametrize("before", ["1.1", "1.1+config.a", "1.0", None])
+def test_what_the_record_of_a_release_says_that_it_did_is_moved_whatever_ran_before_is_called(before: str | None) -> None:
+    """Unless another run owns it by now."""
+    for owner in ("run", "other"):
+        position = {"owner": owner, "canary": None, "baseline": "1.1"}
+        assert is_moved(position, owner="run", version="1.1", before=before, was_there=False, has_acted=True) is (owner == "run")

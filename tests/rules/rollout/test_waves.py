@@ -17,7 +17,16 @@ from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, Kind, chain, outcome_of
 from tasks.rules.rollout.rollback import choose_rollback
-from tasks.rules.rollout.waves import has_canary, left_alone, reached, staying, targets_in_words, version_to_leave, versions_in_words
+from tasks.rules.rollout.waves import (
+    has_acted,
+    has_canary,
+    left_alone,
+    reached,
+    staying,
+    targets_in_words,
+    version_to_leave,
+    versions_in_words,
+)
 
 EU, US, ASIA = "production/eu", "production/us", "production/asia"
 ALL = (EU, US, ASIA)
@@ -81,6 +90,38 @@ def test_a_record_tells_which_targets_were_reached_in_any_round() -> None:
     entries = record(("effect", EU, "prepare"), ("note", ASIA, "prepare")) + record(("effect", US, "prepare"), round=2)
     assert reached(entries, "prepare", ALL) == [EU, US]
     assert reached(entries, "promote", ALL) == []
+
+
+@pytest.mark.parametrize(
+    ("baseline", "canary", "acted"), [("1.0", "1.1", True), ("1.1", None, False), ("1.1+config.a", "1.1", True), (None, "1.1", True)]
+)
+@pytest.mark.parametrize("where", ["staging", "production"])
+def test_a_release_acted_where_its_record_says_so_and_the_version_did_not_serve_there(
+    where: str, baseline: str | None, canary: str | None, *, acted: bool
+) -> None:
+    """Whatever its review called what ran there; staging has one entry, of its promotion."""
+    found = {"baseline": baseline, "canary": canary}
+    started = {"promote": {"before": found}} if where == "staging" else {"prepare": {"position": found}, "promote": {"position": {}}}
+    entries: list[Entry] = []
+    for name, evidence in started.items():
+        at, last = datetime(2026, 1, 1, tzinfo=UTC), entries[-1] if entries else None
+        entry = chain(last, at=at, kind="effect", who="shipway", what="so", environment=where, name=name, evidence=evidence)
+        entries.append(entry)
+    assert has_acted(entries, where, version="1.1") is acted
+    assert not has_acted(entries, EU, version="1.1")
+
+
+def test_a_release_did_not_act_where_it_promoted_what_an_earlier_one_left() -> None:
+    """A target is noted as such, and goes through its checks and its promotion all the same."""
+    assert not has_acted(record(("note", EU, "already"), ("effect", EU, "promote")), EU, version="1.1")
+    assert has_acted(record(("effect", EU, "prepare"), ("note", EU, "already")), EU, version="1.1"), "a process that began anew"
+
+
+def test_a_target_whose_configuration_alone_was_released_is_not_told_as_untouched() -> None:
+    """What ran before has the same name if it was read under another's lease."""
+    before = dict.fromkeys(ALL, "1.1")
+    said = left_alone(plan_of("back"), "1.1", moved=[EU, ASIA], stays=[], begun=[US], before=before)
+    assert said == {US: f"{US} was taken over by another run"}
 
 
 def test_each_target_is_told_apart_by_what_it_ended_on() -> None:
