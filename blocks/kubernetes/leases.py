@@ -47,7 +47,8 @@ async def _to_acquire(target: Target, workload: Json, *, takeover: bool) -> Stat
     if takeover and not state.canary:
         observed = await observed_state(target, workload)
         if observed.canary or replace(state, generation=0) == NO_STATE:
-            before = "" if observed.previous == state.rolled_back else observed.previous
+            was_left = may_be(observed.previous, state.rolled_back) and not may_be(observed.previous, state.stood)
+            before = "" if was_left else observed.previous
             return replace(observed, previous=state.previous or before, stood=state.stood, rolled_back=state.rolled_back)
     return state
 

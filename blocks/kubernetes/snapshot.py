@@ -93,7 +93,7 @@ def position_of(target: Target, view: View) -> Position:
         canary=canary,
         percent=view.percent if canary else 0,
         ready=ready,
-        previous=view.state.previous or None,
+        previous=target.named(view.state.previous) or None,
         owner=view.state.owner or None,
         generation=view.state.generation,
     )

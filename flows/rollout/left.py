@@ -116,7 +116,8 @@ async def forget_what_was_left(phase: Phase, environment: str, position: Positio
     here = Here(environment, promoted["block"], promoted["identity"])
     versions = [version, position["baseline"] or version, position["previous"] or version]
     await forget_left(phase.plan.service, here=here, versions=versions)
-    await keep_before(phase.plan.service, here=here, version=position["baseline"] or version, before=position["previous"])
+    present, baseline = position.get("configuration", ""), position["baseline"] or version
+    await keep_before(phase.plan.service, here=here, version=baseline, before=position["previous"], present=present)
 
 
 async def with_previous(phase: Phase, platform: Platform, position: Position, *, environment: str) -> Position:
@@ -128,7 +129,8 @@ async def with_previous(phase: Phase, platform: Platform, position: Position, *,
     if position["previous"] is not None or position["baseline"] is None or "replaced" in position:
         return position
     here = await read_here(phase, platform, environment)
-    before = await find_before(phase.plan.service, here=here, version=position["baseline"])
+    present = position.get("configuration", "")
+    before = await find_before(phase.plan.service, here=here, version=position["baseline"], present=present)
     return {**position, "previous": before}
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from blocks.errors import Refused, ShipwayError, Superseded, Temporary
+from blocks.errors import Refused, ShipwayError, Superseded, Temporary, WorldMoved
 from blocks.outside_text import error_text
-from blocks.platform import Lease, Platform, RollsBack
+from blocks.platform import Lease, Platform, Position, RollsBack
 from flows.lifecycle.context import Phase
 from flows.rollout.prepare import prepare
 from tasks.lifecycle.retries import named, retried
@@ -42,9 +42,23 @@ async def redeploy(phase: Phase, platform: Platform, version: str, *, environmen
             title=f"prepare {version} in {environment}", key=f"{key}/prepare",
         )  # fmt: skip
         there = called(position, version) or version
+        await _expect_another(phase, position, there, environment=environment)
         await _shift(phase, platform, there, environment=environment, lease=lease, key=key)
         await _promote(phase, platform, there, environment=environment, lease=lease, key=key)
     return there
+
+
+async def _expect_another(phase: Phase, position: Position, version: str, *, environment: str) -> None:
+    """Fail if what was to be started is what this rollback is to leave, and serves on: to give it all traffic would do nothing.
+
+    What this rollback promoted already, before its process died, is another matter.
+
+    Raises:
+        WorldMoved: It is.
+    """
+    chosen = await phase.read("rollback", environment=environment, name="choice")
+    if chosen is not None and position["canary"] is None and version == chosen.evidence["position"]["baseline"] == position["baseline"]:
+        raise WorldMoved(f"{version} is what serves in {environment} and is to be left; name an older version with `--to VERSION`")
 
 
 async def _went_on(phase: Phase, platform: Platform, version: str, *, environment: str, lease: Lease, key: str) -> str | None:

@@ -14,20 +14,28 @@ from tasks.record.journal import say
 from tasks.record.kept_index import name_of
 from tasks.rules.rollout.deployed import places_of
 from tasks.rules.rollout.migrations import Here
-from tasks.rules.rollout.version_name import names_of
+from tasks.rules.rollout.version_name import version_before, with_configuration
 
 FOLDER = "before"
 WHAT = "which says what ran before each version"
 MOST = 20  # versions in one place
 
 
-async def keep_before(service: str, *, here: Here, version: str, before: str | None) -> None:
+async def keep_before(service: str, *, here: Here, version: str, before: str | None, present: str = "") -> None:
     """Keep which version a release replaced when it promoted this one; a key folder that cannot be used stops no release.
 
-    If none is known, as after a rollback to the version, what was kept of it stays.
+    If none is known, as after a rollback to the version, what was kept of it stays. Each configuration of a version has its own.
+
+    Args:
+        service: The service.
+        here: Where.
+        version: The version.
+        before: What it replaced.
+        present: The hash of the configuration that a plain name means there; "" if it is not known.
     """
     if before is None:
         return
+    version = with_configuration(version, present)
     try:
         for place in places_of(here):
             known = {name: one for name, one in (await _read(service, place)).items() if name != version}
@@ -37,13 +45,18 @@ async def keep_before(service: str, *, here: Here, version: str, before: str | N
         say(f"that {before} ran before {version} could not be kept: {error_text(error)}")
 
 
-async def find_before(service: str, *, here: Here, version: str) -> str | None:
-    """Find the version that ran before this one was promoted there; None if that is not known."""
+async def find_before(service: str, *, here: Here, version: str, present: str = "") -> str | None:
+    """Find the version that ran before this one was promoted there; None if that is not known.
+
+    Args:
+        service: The service.
+        here: Where.
+        version: The version.
+        present: The hash of the configuration that a plain name means there; "" if it is not known.
+    """
     for place in places_of(here):
-        known = await _read(service, place)
-        for name in names_of(version):
-            if name in known:
-                return known[name]
+        if (found := version_before(await _read(service, place), version, present=present)) is not None:
+            return found
     return None
 
 

@@ -23,7 +23,7 @@ from tasks.record.kept_index import name_of
 from tasks.rules.rollout.deployed import places_of
 from tasks.rules.rollout.left import Left
 from tasks.rules.rollout.migrations import Here
-from tasks.rules.rollout.version_name import names_of
+from tasks.rules.rollout.version_name import may_be, names_of
 
 FOLDER = "left"
 WHAT = "which says what a rollback left"
@@ -71,9 +71,13 @@ async def _change(service: str, here: Here, changed: Callable[[Left], Left]) -> 
 
 
 async def find_left(service: str, *, here: Here, version: str = "") -> Left | None:
-    """Find what says that a version was left in an environment; without a version, what the last rollback left there."""
-    found = [await asyncio.to_thread(_read, name_of(service, version, place)) for place in places_of(here)]
-    known = [one for one in found if one is not None and (version or one.at)]
+    """Find what says that a version was left in an environment; without a version, what the last rollback left there.
+
+    A version is known by its plain name as well, as its configuration may have changed since; but not the configuration that was brought.
+    """
+    names = names_of(version) if version else [""]
+    found = [(name, await asyncio.to_thread(_read, name_of(service, name, place))) for place in places_of(here) for name in names]
+    known = [one for name, one in found if one is not None and (version or one.at) and (name == version or _is_of(one, version))]
     last = max(known, key=lambda one: one.at.timestamp() if one.at else 0.0, default=None)
     return last and last._replace(is_open=RUN.fullmatch(last.run) is not None and await asyncio.to_thread(has_open_head, last.run))
 
@@ -114,6 +118,11 @@ async def unkeep_left(service: str, *, here: Here, left: Left) -> None:
         if found is not None and found.run == left.run:
             with suppress(OSError):
                 await asyncio.to_thread(remove_kept, FOLDER, name)
+
+
+def _is_of(left: Left, version: str) -> bool:
+    """Say whether what lies under a plain name is about this configuration of the version; what cannot be read is about each."""
+    return not left.version or (may_be(left.version, version) and not may_be(left.serves, version))
 
 
 def _read(name: str) -> Left | None:

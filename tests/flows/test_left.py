@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Refused, RolloutFailed, Temporary
+from blocks.errors import Refused, RolloutFailed, Temporary, WorldMoved
 from blocks.key_folder.kept_files import remove_kept
 from blocks.outside_text import as_reason
 from flows.rollout import bad_version, choice, known, left, redeploy, revert
@@ -374,6 +374,26 @@ async def test_an_earlier_configuration_that_a_rollback_brought_is_not_what_that
     with pytest.raises(Refused, match=r"nothing to roll back from 2.0 was found; what runs is production 2.0\+config.a"):
         await world.decide(bad="2.0")
     assert await world.decide(bad="2.0+config.a") == "2.0+config.a"
+
+
+@pytest.mark.parametrize(("version", "serves"), [("3.0", "2.9"), ("3.0", "3.0+config.a"), ("3.0+config.b", "2.9")])
+async def test_what_a_rollback_left_is_known_by_any_of_its_names_whatever_changed_since(version: str, serves: str) -> None:
+    """A name with a hash arises where the state is made of what runs; what was brought instead is not left."""
+    await keep_left("shop", here=HERE, version=version, serves=serves, run="r0")
+    for name in ("3.0", "3.0+config.b"):
+        assert await find_left("shop", here=HERE, version=name) is not None, name
+    assert await find_left("shop", here=HERE, version=serves) is None
+
+
+async def test_a_rollback_that_would_start_what_it_is_to_leave_fails(world: World) -> None:
+    """All steps would find it there and do nothing, and the bad version would be verified as the one that was brought."""
+    stand(world, "V1")
+    about = {"environment": "production", "name": "choice"}
+    await world.phase.append("Chosen", kind="rollback", **about, evidence={"position": {"baseline": "V1", "canary": None}})  # type: ignore[arg-type]
+    with pytest.raises(WorldMoved, match="V1 is what serves in production and is to be left"):
+        await redeploy._expect_another(world.phase, world.platform.position, "V1", environment="production")
+    stand(world, "V0")
+    await redeploy._expect_another(world.phase, world.platform.position, "V0", environment="production")
 
 
 async def chosen_in(world: World, monkeypatch: pytest.MonkeyPatch, targets: dict[str, FakePlatform], *, bad: str) -> list[Any]:

@@ -38,7 +38,11 @@ class Desk:
 
     async def redeploy(self) -> str:
         """Bring GOOD back."""
-        phase: Any = SimpleNamespace(plan=None, key=lambda name: name)
+
+        async def read(*_: Any, **__: Any) -> Any:
+            return SimpleNamespace(evidence={"position": {"baseline": "BAD", "canary": None}})
+
+        phase: Any = SimpleNamespace(plan=None, key=lambda name: name, read=read)
         return await redeploy.redeploy(phase, self.platform, "GOOD", environment="production", lease=LEASE, number=0)
 
     @property

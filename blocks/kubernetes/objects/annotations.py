@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from blocks.errors import Refused, Superseded, Tampered
-from blocks.platform import Lease, source_version
+from blocks.platform import CONFIGURATION, Lease, source_version
 
 Json = dict[str, Any]
 PREFIX = "shipway.dev/"
@@ -134,7 +134,13 @@ def promoted(state: State) -> dict[str, str]:
     """Give `previous` and `rolled_back` as they are once the canary is the baseline."""
     if not state.rollback:
         return {"previous": state.baseline or state.previous, "rolled_back": ""}
-    return {"previous": "" if is_canary(state, state.previous) else state.previous, "rolled_back": state.baseline}
+    is_back = is_canary(state, state.previous) or _with_hash(state, state.previous) == _with_hash(state, state.canary)
+    return {"previous": "" if is_back else state.previous, "rolled_back": state.baseline}
+
+
+def _with_hash(state: State, version: str) -> str:
+    """Name a version with the hash of its configuration, which is the one that counts as present if its name is plain."""
+    return f"{version}{CONFIGURATION}{state.config}" if version and state.config and CONFIGURATION not in version else version
 
 
 def aborted(state: State) -> Json:

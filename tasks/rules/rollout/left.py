@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
-from tasks.rules.rollout.version_name import is_alike, is_known_as, may_be, named_there
+from tasks.rules.rollout.version_name import is_alike, is_known_as, is_same, may_be, named_there
 from tasks.rules.rollout.waves import version_to_leave
 
 PROMOTION = "promotion"  # as in `blocks.platform`
@@ -54,7 +54,8 @@ def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
     """
     if left is None or position["owner"] not in {left.run, None} or (left.is_released and position["owner"] is None):
         return False
-    return position["baseline"] == left.version and is_known_as(position["canary"], left.serves)
+    present = position.get("configuration", "")
+    return is_same(position["baseline"], left.version, present=present) and is_known_as(position["canary"], left.serves, present=present)
 
 
 def is_half_done(position: Mapping[str, Any], left: Left | None, *, version: str, is_left: bool, in_place: bool) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from tasks.rules.rollout.version_name import VersionName, may_be, named_there
+from tasks.rules.rollout.version_name import VersionName, is_same, may_be, named_there
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +68,13 @@ def choose_rollback(
     target = wanted or (fallback if not may_be(fallback, away) else None) or previous
     if is_first and canary is None and target is None:
         return RollbackChoice("stays", away, f"nothing ran here before {away}, so there is no version to return to")
-    if wanted is not None and wanted == away:
+    if wanted is not None and is_same(wanted, away, present=configuration):
         return RollbackChoice("impossible", None, f"{wanted} is the version to get rid of; name another one with the field `version`")
-    if target is None or target == away:
+    if target is None or is_same(target, away, present=configuration):
         by_others = replaced and f"others put {baseline} in the place of {replaced}, so "
         missing = f"{by_others}no earlier version is known here"
         return RollbackChoice("impossible", None, f"{missing}; name one with the field `version` of the rollback, or fix {away} forward")
-    if target == baseline and canary is None:
+    if is_same(target, baseline, present=configuration) and canary is None:
         return RollbackChoice("nothing", baseline, f"{baseline} serves already")
     if target == canary:
         return RollbackChoice("redeploy", target, f"{target} was started beside {away} already, by a rollback that did not end; it goes on")

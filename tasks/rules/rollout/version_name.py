@@ -6,7 +6,7 @@ Where a configuration is released, too, a plain name means the present one. So t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import NamedTuple
 
 CONFIGURATION = "+config."  # as in `blocks.platform`
@@ -44,9 +44,14 @@ def may_be(one: str | None, other: str | None) -> bool:
     return one is not None and other is not None and VersionName.of(one).may_be(VersionName.of(other))
 
 
-def is_known_as(name: str | None, version: str) -> bool:
-    """Say whether what is named there now was called like this before: then its name may have been plain still."""
-    return name is not None and version in names_of(name)
+def is_same(one: str | None, other: str | None, *, present: str = "") -> bool:
+    """Say whether two names mean the same pods where plain ones mean this configuration; "" if it is not known."""
+    return one is not None and other is not None and VersionName.of(one, present=present) == VersionName.of(other, present=present)
+
+
+def is_known_as(name: str | None, version: str, *, present: str = "") -> bool:
+    """Say whether what is named there now was called like this before: its name may have been plain still, or be so again."""
+    return name is not None and (version in names_of(name) or is_same(name, version, present=present))
 
 
 def is_alike(name: str | None, version: str, *, besides: str = "") -> bool:
@@ -86,3 +91,29 @@ def names_of(version: str, *, besides: str = "") -> list[str]:
     """
     plain = VersionName.of(version).source
     return [version] if plain == VersionName.of(besides).source else list(dict.fromkeys([version, plain]))
+
+
+def with_configuration(version: str, present: str) -> str:
+    """Name a version with the hash of its configuration, if that is known."""
+    source, config = VersionName.of(version, present=present)
+    return f"{source}{CONFIGURATION}{config}" if config else source
+
+
+def version_before(known: Mapping[str, str], version: str, *, present: str = "") -> str | None:
+    """Find what a version replaced, past the names that may be its own.
+
+    Args:
+        known: What each version replaced, the one promoted last at the end.
+        version: The version.
+        present: What a plain name means there; "" if it is not known.
+    """
+    wanted, found = VersionName.of(version, present=present), version
+    for _ in known:
+        name = with_configuration(found, present) if found == version else found
+        names = [one for one in reversed(known) if one == name] or [one for one in reversed(known) if may_be(one, name)]
+        if not names:
+            return None
+        found = known[names[0]]
+        if not VersionName.of(found).may_be(wanted):
+            return found
+    return None

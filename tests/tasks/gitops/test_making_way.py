@@ -76,10 +76,14 @@ async def test_an_older_version_is_deployed_although_the_baseline_never_becomes_
             patch.setattr(by_weights, "_commit_shift", dies)
             with pytest.raises(Killed):
                 await GitOpsPlatform(parts).promote(LEASE)
-    abort, phase = GitOpsPlatform.abort, SimpleNamespace(plan=None, key=lambda name: name)
+
+    async def nothing(*_: Any, **__: Any) -> None:
+        """Read no entry."""
 
     async def away(*_: Any, **__: Any) -> str:
         raise Unreachable("Git does not answer")
+
+    abort, phase = GitOpsPlatform.abort, SimpleNamespace(plan=None, key=lambda name: name, read=nothing)
 
     async def without(self: GitOpsPlatform, lease: Lease, *, waits: bool = True) -> None:
         with monkeypatch.context() as patch:

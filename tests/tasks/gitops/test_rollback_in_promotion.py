@@ -42,9 +42,13 @@ async def prepare(_: Any, platform: Any, version: str, *, lease: Any, timeout_se
     return await platform.current()
 
 
+async def nothing(*_: Any, **__: Any) -> None:
+    """Read no entry."""
+
+
 async def roll_back(parts: Any) -> str:
     """Bring the second version back, in place of the first one, which is bad."""
-    phase: Any = SimpleNamespace(plan=None, key=lambda name: name)
+    phase: Any = SimpleNamespace(plan=None, key=lambda name: name, read=nothing)
     return await redeploy.redeploy(phase, GitOpsPlatform(parts), SECOND, environment="production", lease=LEASE, number=0)
 
 

@@ -47,3 +47,14 @@ async def test_of_each_place_the_newest_are_kept_and_a_broken_file_says_nothing(
     assert await find_before("shop", here=HERE, version=f"1.{MOST + 2}") is None
     await keep_before("shop", here=HERE, version="2.0", before="1.9")
     assert await find_before("shop", here=HERE, version="2.0") == "1.9"
+
+
+@pytest.mark.parametrize(
+    ("version", "present", "before"),
+    [("2.0", "b", "2.0+config.a"), ("2.0+config.a", "b", "1.0"), ("2.0", "a", "1.0"), ("2.0", "", "1.0"), ("2.0+config.c", "a", None)],
+)
+async def test_each_rollback_in_a_row_of_configuration_releases_goes_one_step_back(version: str, present: str, before: str | None) -> None:
+    """Two configurations of a version have a version before each; what ran before one by its plain name is never itself."""
+    await keep_before("shop", here=HERE, version="2.0", before="1.0", present="a")
+    await keep_before("shop", here=HERE, version="2.0", before="2.0+config.a", present="b")
+    assert await find_before("shop", here=HERE, version=version, present=present) == before
