@@ -24,11 +24,13 @@ from tasks.lifecycle.kept_runs import times_started
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rollout.rollout import read_position
+from tasks.rules.record.entries import Entry, moment
 from tasks.rules.rollout.bad_name import BadName, name_if_silent, names_found, names_given, serves_on, stays_beside
 from tasks.rules.rollout.left import Left, all_as_meant
 from tasks.rules.rollout.replaced import as_replaced, fault_of_replaced
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.unread import answers_of
+from tasks.rules.rollout.version_name import names_of
 from tasks.rules.rollout.waves import version_to_leave
 
 NAME = DECISION
@@ -94,7 +96,8 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
 async def expect_moved(phase: Phase, environments: Sequence[str]) -> None:
     """Look whether a rollback did anything, whatever was read when it was decided: what serves on may be what is bad.
 
-    If the bad version was under release, by what is kept of that release, it may have rolled itself back meanwhile.
+    If the bad version was under release, by what is kept of that release, it may have rolled itself back meanwhile; so may another
+    rollback from it have come to its end.
 
     Raises:
         Refused: It left each environment as it was.
@@ -106,6 +109,8 @@ async def expect_moved(phase: Phase, environments: Sequence[str]) -> None:
     chosen = [await phase.read("rollback", environment=environment, name="choice") for environment in environments]
     kinds = {one.evidence["choice"]["kind"] if one else "" for one in chosen}
     if kinds <= ({"nothing"} if decided.evidence["moves"] else {"nothing", ""}):  # what could not be chosen has failed
+        if await _was_done_meanwhile(phase, environments, decided):
+            return
         positions = {name: one.evidence["position"] for name, one in zip(environments, chosen, strict=True) if one}
         raise Refused(_nothing_to_do(_in_words(positions, environments), bad=str(decided.evidence["bad"])))
     found = {
@@ -117,6 +122,13 @@ async def expect_moved(phase: Phase, environments: Sequence[str]) -> None:
         where = ", ".join(f"{version} serves on in {name}" for name, version in serving.items())
         fix = f"If it is bad as well, name it so: `--bad {min(serving.values())}`"
         raise WorldMoved(f"{where}, since a rollback brought that configuration. {fix}")
+
+
+async def _was_done_meanwhile(phase: Phase, environments: Sequence[str], decided: Entry) -> bool:
+    """Say if another rollback from the same version, asked for in the same minute, was over after this one was decided."""
+    lefts, bad = await last_left(phase, environments), str(decided.evidence["bad"])
+    others = [one for one in lefts.values() if one.run != phase.owner and bad in names_of(one.version)]
+    return any(one.over is not None and one.over >= moment(decided) for one in others)
 
 
 def _nothing_to_do(runs: str, *, bad: str, since: str = "") -> str:

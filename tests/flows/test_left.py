@@ -17,7 +17,7 @@ from flows.rollout import bad_version, choice, known, left, redeploy, revert
 from flows.rollout.bad_version import expect_known
 from tasks.record import journal
 from tasks.record.before import keep_before
-from tasks.record.left import files_of_left, find_left, forget_left, keep_left
+from tasks.record.left import files_of_left, find_left, forget_left, keep_left, note_over
 from tasks.record.without_key import rolling_back
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
@@ -394,6 +394,27 @@ async def test_a_rollback_that_would_start_what_it_is_to_leave_fails(world: Worl
         await redeploy._expect_another(world.phase, world.platform.position, "V1", environment="production")
     stand(world, "V0")
     await redeploy._expect_another(world.phase, world.platform.position, "V0", environment="production")
+
+
+@pytest.mark.parametrize("is_meanwhile", [True, False])
+async def test_of_two_rollbacks_that_people_ask_for_in_the_same_minute_the_second_one_succeeds_as_well(
+    world: World, *, is_meanwhile: bool
+) -> None:
+    """The first one is done when the second one has decided, and before it acts; one that was over before that decided nothing of it."""
+    stand(world, "BAD", previous="V0")
+    if not is_meanwhile:
+        await note_over("shop", here=HERE, run="r0")
+    assert await world.decide(bad="BAD") == "BAD"
+    stand(world, "V0")
+    if is_meanwhile:
+        await note_over("shop", here=HERE, run="r0")
+    evidence = {"choice": {"kind": "nothing", "version": "V0", "reason": ""}, "position": dict(world.platform.position)}
+    await world.phase.append("Chosen", kind="rollback", environment="production", name="choice", evidence=evidence)
+    if is_meanwhile:
+        await bad_version.expect_moved(world.phase, ["production"])
+    else:
+        with pytest.raises(Refused, match="nothing to roll back from BAD was found"):
+            await bad_version.expect_moved(world.phase, ["production"])
 
 
 async def chosen_in(world: World, monkeypatch: pytest.MonkeyPatch, targets: dict[str, FakePlatform], *, bad: str) -> list[Any]:

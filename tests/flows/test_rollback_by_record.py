@@ -178,7 +178,7 @@ async def test_what_others_deployed_by_hand_is_left_for_what_it_replaced_if_it_i
     """Without a name the rollback is refused before it stops anything, and says which one leads where."""
     world = World(monkeypatch, FakePlatform(baseline="V1", canary=None, previous="V0"))
     world.platform.position |= {"owner": None, "instead": "V1.1"}
-    with pytest.raises(Refused, match=r"`--bad V1\.1` .* returns to V1; .* `--bad V1` returns to V0"):
+    with pytest.raises(Refused, match=r"`--bad V1` returns to V0; .* `--bad V1\.1` .* returns to V1"):
         await world.decide()
     assert await world.decide(bad="V1.1") == "V1.1"
     asked: dict[str, Any] = {"environment": "production", "reason": as_reason("x"), "bad": "V1.1", "to": "previous", "restored": []}

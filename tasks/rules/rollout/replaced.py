@@ -33,8 +33,8 @@ def fault_of_replaced(position: Mapping[str, Any], *, environment: str) -> str:
     other, baseline, previous = position.get("instead"), position["baseline"], position["previous"]
     if not other or other == previous:
         return ""
-    older = f"; if it was {baseline}, `--bad {baseline}` returns to {previous}" if previous else ""
+    older = f"If {baseline} is bad, `--bad {baseline}` returns to {previous}; if" if previous else "If"
     return (
         f"{environment} seems to run {other}, but {baseline} was deployed there last: others replaced it, or it says another name of "
-        f"itself. If {other} is bad, `--bad {other}` (the field `bad`) returns to {baseline}{older}"
+        f"itself. {older} {other} is another version that is bad, `--bad {other}` (the field `bad`) returns to {baseline}"
     )

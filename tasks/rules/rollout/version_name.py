@@ -110,7 +110,8 @@ def version_before(known: Mapping[str, str], version: str, *, present: str = "")
     wanted, found = VersionName.of(version, present=present), version
     for _ in known:
         name = with_configuration(found, present) if found == version else found
-        names = [one for one in reversed(known) if one == name] or [one for one in reversed(known) if may_be(one, name)]
+        latest = list(known)[::-1]
+        names = [one for one in latest if one == name] or [one for one in latest if may_be(one, name)]
         if not names:
             return None
         found = known[names[0]]

@@ -38,7 +38,10 @@ def test_only_a_name_makes_what_runs_the_version_to_leave(bad: str, to: str, wan
     [
         (PLAIN, ""),
         ({**BY_HAND, "instead": "0.9"}, ""),
-        (BY_HAND, "returns to 1.0; if it was 1.0, `--bad 1.0` returns to 0.9"),
+        (
+            BY_HAND,
+            "`--bad 1.0` returns to 0.9; if 1.1 is another version that is bad, `--bad 1.1` (the field `bad`) returns to 1.0",
+        ),
         ({**BY_HAND, "previous": None}, "(the field `bad`) returns to 1.0"),
     ],
     ids=["as it was deployed", "the one before", "another one", "none before"],
