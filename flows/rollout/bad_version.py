@@ -12,11 +12,13 @@ from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.outside_text import error_text
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
+from flows.lifecycle.here import is_asked_here
 from flows.rollout.choice import choice_for
 from flows.rollout.known import is_known, unknown_in
-from flows.rollout.left import DECISION, fault_of_left, fault_of_second_step, last_left, since_in_words, with_previous
+from flows.rollout.left import fault_of_left, fault_of_second_step, last_left, since_in_words, with_previous
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
+from flows.rollout.under_way import DECISION, HERE
 from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import RUN, times_started
@@ -24,14 +26,13 @@ from tasks.lifecycle.retries import retried
 from tasks.record.journal import read_entries, say
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import outcome_of, select
-from tasks.rules.rollout.left import all_as_meant
+from tasks.rules.rollout.left import PREVIOUS, all_as_meant
 from tasks.rules.rollout.replaced import as_replaced, fault_of_replaced
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.unread import answers_of
 from tasks.rules.rollout.waves import version_to_leave
 
 NAME, UNDER = DECISION, "under release"
-PREVIOUS = "previous"
 
 
 async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: str, bad: str, restored: Sequence[str]) -> str:
@@ -69,7 +70,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
     owners = {owner: [(None, name) for name in own] for one in positions.values() if (owner := one["owner"]) and RUN.fullmatch(owner)}
     under = await _version_of(owners) or await _leaving(owners) or await note_version_under_release(phase, own)
-    runs, lefts = _in_words(positions, own), await last_left(phase, list(positions))
+    runs, lefts = _in_words(positions, own), await last_left(phase, list(positions), positions)
     silent = [name for name in own if name not in positions]
     meant = all_as_meant(positions, lefts, to=to or PREVIOUS, at=now(), silent=silent)
     wanted = bad or under or _common_version(meant, own, to=to or PREVIOUS, runs=runs)
@@ -85,6 +86,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
         "moves": moves,
         "under": is_under,
         "named": named,
+        HERE: is_asked_here(),
         "owners": {name: one["owner"] for name, one in positions.items()},
     }
     decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence=evidence)
