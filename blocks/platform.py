@@ -1,11 +1,10 @@
 """Platform protocol: where an environment's revisions run and how traffic reaches them.
 
-A platform is a Prefect block with these methods. Primitives go in and out, every effect is idempotent and converges
-(read, act on the difference, read back), and every effect carries a *lease*: the owner and the generation that
-`acquire_lease` gave it. An effect under an older generation is refused with `Superseded`, so that of two copies of one
-run only the newer can act; one under a lease that was never given out, or was released, with `Refused`. What is refused
-moves nothing. An instance holds no state: an effect that ended in the middle is begun anew by another one and finished.
-A third party adds a platform by writing a block with these methods. Every promise here is a test of the contract suite (docs/platforms.md).
+A platform is a Prefect block with these methods, also of a third party. Primitives go in and out, every effect is idempotent and converges
+(read, act on the difference, read back), and every effect carries a *lease*: the owner and the generation that `acquire_lease` gave it. An
+effect under an older generation is refused with `Superseded`, so that of two copies of one run only the newer can act; one under a lease
+that was never given out, or was released, with `Refused`. What is refused moves nothing. An instance holds no state: an effect that ended
+in the middle is begun anew by another one. Every promise here is a test of the contract suite (docs/platforms.md).
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ class Lease(TypedDict):
     """Lease with a fencing token, under which an effect acts.
 
     Fields:
-        owner: The id of the flow run that owns the environment.
-        generation: Rises by one each time that the lease is acquired, and never falls; an effect with an older one is refused.
+        owner, generation: Id of the flow run that owns it, and a number that only rises, by one each time: an older one is refused.
     """
 
     owner: str
@@ -47,6 +45,7 @@ class Position(TypedDict):
         trouble: Only where it is not known who gets which share: what is wrong with what splits the requests, and the fix.
         instead: Only if something else seems to run than what was deployed last: its name. Others replaced it, or it says another name.
         under_way: Only if the canary takes the baseline's place itself, or its promotion was begun: `promote` finishes it at any share.
+        idle: Only if nothing of a canary is up in the baseline's place: it has no requests, at any share.
         configuration, changed: Where it is released, too: its hash in a plain name, and what changed. An owner keeps the names.
     """
 
@@ -61,6 +60,7 @@ class Position(TypedDict):
     trouble: NotRequired[str]
     instead: NotRequired[str]
     under_way: NotRequired[Literal["in place", "promotion"]]
+    idle: NotRequired[bool]
     configuration: NotRequired[str]
     changed: NotRequired[list[str]]
 

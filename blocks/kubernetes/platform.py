@@ -129,7 +129,8 @@ class KubernetesPlatform(Block):
     async def current(self) -> Position:
         """Read what runs now."""
         target = await self.target()
-        return snapshot.position_of(target, await self._look(target))
+        view = await self._look(target)
+        return await snapshot.with_idle(target, view, snapshot.position_of(target, view))
 
     async def identity(self) -> str:
         """Return the workload's UID, which is one in the world."""

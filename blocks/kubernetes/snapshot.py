@@ -8,13 +8,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from blocks.errors import BadInput, WorldMoved
+from blocks.errors import BadInput, ShipwayError, WorldMoved
 from blocks.kubernetes.api.argo_rollouts import rollout_fault
 from blocks.kubernetes.api.errors import Missing
 from blocks.kubernetes.leases import believed_state, replaced
 from blocks.kubernetes.objects.annotations import NO_STATE, State, is_genuine, state_of
 from blocks.kubernetes.objects.config import changed_configuration, read_configuration, started_with
-from blocks.kubernetes.objects.diagnosis import available, ready_in_words
+from blocks.kubernetes.objects.diagnosis import available, is_ready, ready_in_words
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.reader import is_stranger
 from blocks.kubernetes.workload import Target, canary_of, orphan_of
@@ -173,6 +173,20 @@ async def revision_labels(target: Target, view: View) -> dict[str, dict[str, str
         if name:
             found[version_in(target, pod)] = {name: labels[name]}
     return found
+
+
+async def with_idle(target: Target, view: View, position: Position) -> Position:
+    """Add whether a canary is idle: in the baseline's place none of its pods is ready, and some of the baseline's are still there."""
+    if view.beside is not None or not view.state.canary or not target_is_moving(view, target.version(view.workload)):
+        return position
+    try:
+        pods = await pods_by_version(target, view)
+    except ShipwayError as error:  # a rollback needs the rest; what is not known may have requests
+        LOG.warning("The pods of %s cannot be read: %s", target.title, error)
+        return position
+    if pods.get(view.state.baseline) and not any(is_ready(pod) for pod in pods.get(view.state.canary, [])):
+        position["idle"] = True
+    return position
 
 
 def version_in(target: Target, pod: Json) -> str:

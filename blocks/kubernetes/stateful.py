@@ -8,6 +8,7 @@ from typing import Any
 from blocks.errors import BadInput, RolloutFailed
 from blocks.kubernetes.api.watch import Seen, Source, watch_until
 from blocks.kubernetes.objects.annotations import PREFIX, number_in
+from blocks.kubernetes.objects.diagnosis import is_ready
 from blocks.kubernetes.objects.selectors import in_words
 from blocks.kubernetes.workload import Target, annotate, change, owned, until_unchanged
 from blocks.platform import Lease
@@ -106,5 +107,4 @@ async def _delete(target: Target, name: str, revision: str, lease: Lease) -> Non
 def is_stuck(pod: Json, revision: str) -> bool:
     """Return whether a pod is of another revision, not ready, and not terminating."""
     metadata = pod["metadata"]
-    ready = any(one["type"] == "Ready" and one["status"] == "True" for one in (pod.get("status") or {}).get("conditions") or [])
-    return (metadata.get("labels") or {}).get(REVISION) != revision and not ready and not metadata.get("deletionTimestamp")
+    return (metadata.get("labels") or {}).get(REVISION) != revision and not is_ready(pod) and not metadata.get("deletionTimestamp")

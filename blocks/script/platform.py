@@ -100,9 +100,9 @@ class ScriptPlatform(Block):
             Permanent: It failed, or cannot be run, and nothing is noted; else the position is by the notes, and in trouble.
         """
         environment = self._environment()
-        position, runs_now = await environment.look(observes=True)
+        position, may_run = await environment.look_for_health()
         present = [version for version in (position["baseline"], position["canary"]) if version is not None]
-        up = [version for version in present if version in runs_now]
+        up = [version for version in present if version in may_run]
         ill = await asyncio.gather(*(environment.ill(version) for version in up))
         well = {version for version, fault in zip(up, ill, strict=True) if not fault}
         return Position(**{**position, "ready": {version: version in well for version in present}})

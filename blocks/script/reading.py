@@ -175,6 +175,16 @@ class Observed:
         )  # fmt: skip
         return position, frozenset(one for one in (seen[:2] if seen else ()) if one)
 
+    async def look_for_health(self) -> tuple[Position, frozenset[str]]:
+        """Say where the environment stands, and which versions `verify` is asked about: those that `status` names.
+
+        In one step also the canary, if a script ran for it: one that failed half-way may have started it, and `status` go by a file.
+        """
+        (position, named), notes = await self.look(observes=True), await self.notes()
+        canary = position["canary"]
+        may_run = canary is not None and notes["touched"] and not self.splits and "trouble" not in position
+        return position, (named | {canary}) if may_run and canary else named
+
     async def read(self, name: str, values: Mapping[str, str], *, is_renewed: bool = False) -> Reading:
         """Run a command that only reads, and give what it printed; it is ended with all that it started.
 

@@ -88,6 +88,7 @@ async def roll_back(client: PrefectClient, wanted: dict[str, Any], *, home: Path
 
     from blocks.errors import BadInput
     from blocks.server import layout
+    from flows.lifecycle.here import asked_here
     from flows.rollback import rollback
     from tasks.lifecycle.lock import OPEN
     from tasks.rules.plan.request import requester_fault
@@ -105,7 +106,8 @@ async def roll_back(client: PrefectClient, wanted: dict[str, Any], *, home: Path
     following = asyncio.create_task(_terminal.follow_run(client, found.id))
     running: Any = run_flow(rollback, flow_run=found, parameters=wanted, return_type="state")
     try:
-        await running
+        with asked_here():
+            await running
         return await following
     finally:
         following.cancel()

@@ -13,12 +13,14 @@ from blocks.errors import Refused, Temporary, WorldMoved
 from blocks.outside_text import error_text
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, platform_of
-from flows.rollout.choice import DECISION, choice_for
+from flows.lifecycle.here import is_asked_here
+from flows.rollout.choice import choice_for
 from flows.rollout.known import is_known, unknown_in
 from flows.rollout.left import fault_of_left, fault_of_second_step, last_left, since_in_words, with_previous
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from flows.rollout.under_release import Under, unreached_by, what_is_under_way
+from flows.rollout.under_way import DECISION, HERE
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import times_started
 from tasks.lifecycle.retries import retried
@@ -26,7 +28,7 @@ from tasks.record.journal import say
 from tasks.rollout.rollout import read_position
 from tasks.rules.record.entries import Entry, moment
 from tasks.rules.rollout.bad_name import BadName, name_if_silent, names_found, names_given, serves_on, stays_beside
-from tasks.rules.rollout.left import Left, all_as_meant
+from tasks.rules.rollout.left import PREVIOUS, Left, all_as_meant
 from tasks.rules.rollout.replaced import as_replaced, fault_of_replaced
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
 from tasks.rules.rollout.unread import answers_of
@@ -34,7 +36,6 @@ from tasks.rules.rollout.version_name import names_of
 from tasks.rules.rollout.waves import version_to_leave
 
 NAME = DECISION
-PREVIOUS = "previous"
 
 
 async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: str, bad: str, restored: Sequence[str]) -> str:
@@ -71,7 +72,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
     if not bad and has_acted and await _began_before(phase):
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
     under = await what_is_under_way(phase, own, positions)
-    runs, lefts = _in_words(positions, own), await last_left(phase, list(positions))
+    runs, lefts = _in_words(positions, own), await last_left(phase, list(positions), positions)
     wanted, names = await _wanted(positions, own, lefts, to=to or PREVIOUS, bad=bad, under=under)
     is_under = wanted == under.version != ""
     named = bool(bad or to) or is_under
@@ -87,6 +88,7 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
         "under": is_under,
         "named": named,
         "names": {name: one._asdict() for name, one in names.items()},
+        HERE: is_asked_here(),
         "owners": {name: one["owner"] for name, one in positions.items()},
     }
     decided = await phase.append(what, kind="rollback", name=NAME, why=runs, evidence=evidence)

@@ -8,12 +8,12 @@ from blocks.platform import Platform, Position
 from flows.lifecycle.context import Phase
 from flows.rollout.migrations import read_here
 from flows.rollout.moved import versions_before
+from flows.rollout.under_way import DECISION, rollback_under_way
 from tasks.lifecycle.clock import now
 from tasks.record.left import find_left
 from tasks.rules.rollout.bad_name import BadName, stays_beside
+from tasks.rules.rollout.left import to_go_on
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
-
-DECISION = "bad version"  # the entry in which a rollback on demand says what it is about, and who owned what
 
 
 async def choice_for(
@@ -30,7 +30,8 @@ async def choice_for(
     """Choose how to roll an environment back that is as this position says.
 
     The bad version may have another name there by now, see `tasks.rules.rollout.version_name`. What the release found there is not it, nor
-    what is not meant by its name, see `tasks.rules.rollout.bad_name`.
+    what is not meant by its name, see `tasks.rules.rollout.bad_name`. Where another rollback is under way, or ended half-way, one that
+    names no version goes on with it.
 
     Args:
         phase: The release, or the rollback on demand.
@@ -42,6 +43,8 @@ async def choice_for(
         is_first: Whether a release is rolled back that found nothing running there.
         names: By which names environments know it, while that is not decided yet.
     """
+    stands = await rollback_under_way(phase, platform, position, environment)
+    to = to_go_on(position, stands, to=to, bad=bad) if stands else to
     fixed = phase.plan.rollback.to
     before = (await versions_before(phase)).get(environment)
     name = (names or {}).get(environment) or await bad_name(phase, platform, position, environment=environment, bad=bad)

@@ -10,12 +10,12 @@ from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.migrations import read_here
+from flows.rollout.under_way import is_in_place
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
-from tasks.record.left import find_left, is_any_left
+from tasks.record.left import find_last, find_left, is_any_left
 from tasks.rollout.rollout import acquire_lease, read_position, release_lease
 from tasks.rules.rollout.left import Left, is_half_done
-from tasks.rules.rollout.steps import WITHOUT_CANARY
 
 
 async def expect_no_half_rollback(phase: Phase, environments: Sequence[str], *, version: str) -> None:
@@ -58,19 +58,22 @@ async def _fault(phase: Phase, platform: Platform, environment: str, *, version:
     baseline = position["baseline"]
     if baseline is None or position["canary"] is None:
         return ""
-    left = await find_left(phase.plan.service, here=here)
+    left = await find_last(phase.plan.service, here=here, baseline=baseline)
     is_left = await find_left(phase.plan.service, here=here, version=baseline) is not None
-    in_place = getattr(platform, "strategy", None) == WITHOUT_CANARY
-    if is_half_done(position, left, version=version, is_left=is_left, in_place=in_place):
+    if is_half_done(position, left, version=version, is_left=is_left, in_place=is_in_place(platform)):
         return _in_words(position, left, environment)
     return ""
 
 
 def _in_words(position: Position, left: Left | None, environment: str) -> str:
+    """Say it, with each way to a state in which a release may begin: one of them helps if what was to be brought back never comes up."""
     baseline, canary = position["baseline"], position["canary"]
     by = f"the rollback {left.run} from {baseline}" if left is not None and left.run else f"a rollback from {baseline}"
     is_open = left is not None and left.is_open
     how = "under way" if is_open else "half done"
-    what = f"{by} is {how} in {environment}: {canary} has requests there, and a release would give them back to {baseline}"
-    fix = f"finish it first with `shipway rollback`, or name an older version with `--to VERSION` if {canary} cannot be brought back"
+    has = "has requests there" if position["percent"] else "may have requests there"
+    what = f"{by} is {how} in {environment}: {canary} {has}, and a release would give them back to {baseline}"
+    first = f"finish it first with `shipway rollback`; if {canary} cannot be brought back, decide on the worker's machine"
+    ways = f"`--to VERSION --here` brings an older version, `--bad {canary} --here` lets {baseline} serve again"
+    fix = f"{first}: {ways}"
     return f"{what}; {'wait for its end, or ' if is_open else ''}{fix}. Then release again"

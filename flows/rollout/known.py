@@ -5,9 +5,9 @@ from __future__ import annotations
 from blocks.errors import Refused
 from blocks.platform import Platform, Position
 from flows.lifecycle.context import Phase
-from flows.rollout.choice import DECISION
 from flows.rollout.left import fault_of_left, fault_of_second_step
 from flows.rollout.migrations import read_here
+from flows.rollout.under_way import DECISION, rollback_under_way
 from tasks.record.deployed import find_deployed
 from tasks.rules.rollout.rollback import RollbackChoice
 
@@ -46,7 +46,10 @@ async def expect_known_there(phase: Phase, platform: Platform, position: Positio
         fault = fault or await fault_of_second_step(phase, platform, position, choice, environment=environment)
     if fault:
         raise Refused(fault)
-    if choice.kind == "redeploy" and version and not await is_known(phase, platform, position, version, environment=environment):
+    if choice.kind != "redeploy" or not version or await is_known(phase, platform, position, version, environment=environment):
+        return
+    stands = await rollback_under_way(phase, platform, position, environment)
+    if stands is None or version not in {position["canary"], stands.serves}:  # else a rollback that was to bring it looked already
         raise Refused(unknown_in([environment], version, before=position["previous"] or ""))
 
 

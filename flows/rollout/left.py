@@ -10,21 +10,30 @@ from blocks.errors import Refused, ShipwayError, Superseded, Temporary
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
-from flows.rollout.choice import DECISION, bad_name, choice_for
+from flows.rollout.choice import bad_name, choice_for
 from flows.rollout.migrations import read_here
+from flows.rollout.under_way import is_in_place, may_turn_round, rollback_under_way
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.record.before import find_before, keep_before
 from tasks.record.journal import read_entry, say
-from tasks.record.left import files_of_left, find_left, forget_left, keep_left, note_over, note_release, unkeep_left
+from tasks.record.left import (
+    files_of_left,
+    find_last,
+    find_left,
+    forget_left,
+    forget_that_it_was_left,
+    keep_left,
+    note_over,
+    note_release,
+    unkeep_left,
+)
 from tasks.rollout.rollout import abort_canary, called, read_position
 from tasks.rules.record.entries import moment
 from tasks.rules.rollout.left import (
     PROMOTION,
     Left,
-    as_before,
     brought_by,
-    is_under_way,
     serves_since,
     stays_after_all,
     steps_down_again,
@@ -32,16 +41,17 @@ from tasks.rules.rollout.left import (
 )
 from tasks.rules.rollout.migrations import Here
 from tasks.rules.rollout.rollback import RollbackChoice
-from tasks.rules.rollout.steps import WITHOUT_CANARY
 from tasks.rules.rollout.version_name import VersionName
 
 
-async def last_left(phase: Phase, environments: Sequence[str]) -> dict[str, Left]:
-    """Give what the last rollback left in each environment where no release was promoted since."""
+async def last_left(phase: Phase, environments: Sequence[str], positions: Mapping[str, Position] | None = None) -> dict[str, Left]:
+    """Give what the last rollback left in each environment where no release was promoted since; by what it runs, if that is given."""
+    runs = positions or {}
 
     async def look(environment: str) -> Left | None:
         here = await read_here(phase, await platform_of(phase.plan, environment), environment)
-        return await find_left(phase.plan.service, here=here)
+        baseline = runs[environment]["baseline"] if environment in runs else None
+        return await find_last(phase.plan.service, here=here, baseline=baseline)
 
     found = await asyncio.gather(*map(look, environments))
     return {name: one for name, one in zip(environments, found, strict=True) if one is not None}
@@ -57,12 +67,20 @@ async def keep_what_is_left(
     phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str, bad: str, to: str, on_demand: bool
 ) -> None:
     """Keep which version a rollback leaves and which one serves then, before it acts: one that begins meanwhile is about the same."""
-    name = await bad_name(phase, platform, position, environment=environment, bad=bad)
-    version = version_left(position, choice, bad=name.bad or bad, to=to, of_release=not on_demand)
-    if version is not None and choice.version is not None:
-        here = await read_here(phase, platform, environment)
-        brought = brought_by(choice, await find_left(phase.plan.service, here=here))
-        await keep_left(phase.plan.service, here=here, version=version, serves=choice.version, run=phase.owner, brought=brought)
+    stands = await rollback_under_way(phase, platform, position, environment)
+    bad = (await bad_name(phase, platform, position, environment=environment, bad=bad)).bad or bad
+    versions = [
+        version_left(position, choice, bad=bad, to=to, of_release=not on_demand),
+        version_left(position, choice, bad=bad, to=to, of_release=not on_demand, goes_on=stands is not None),
+    ]
+    if choice.version is None or versions[-1] is None:
+        return
+    here, service = await read_here(phase, platform, environment), phase.plan.service
+    brought = brought_by(choice, await find_last(service, here=here, baseline=position["baseline"]))
+    for version in dict.fromkeys(one for one in versions if one):  # what lies under the empty version is the last of them
+        await keep_left(service, here=here, version=version, serves=choice.version, run=phase.owner, brought=brought)
+    if stands is not None and choice.kind == "abort":
+        await forget_that_it_was_left(service, here=here, version=choice.version)
 
 
 async def note_rollback_over(phase: Phase, platform: Platform, environment: str) -> None:
@@ -96,7 +114,7 @@ async def _take_back(phase: Phase, platform: Platform, environment: str) -> None
     except Exception as error:  # noqa: BLE001 - what failed before is what is told
         say(f"whether {found.version} serves on in {environment} cannot be read: {error_text(error)}")
         return
-    if stays_after_all(position, found):
+    if stays_after_all(position, found, in_place=is_in_place(platform)):
         await unkeep_left(phase.plan.service, here=here, left=found)
 
 
@@ -137,19 +155,24 @@ async def with_previous(phase: Phase, platform: Platform, position: Position, *,
 async def fault_of_left(phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str) -> str:
     """Say why a choice would bring back what a rollback left; "" if it does not.
 
-    A version that serves on, as what was started beside it did not come up, may be returned to from a release that came later.
+    A version that serves on, as what was started beside it did not come up, may be returned to from a release that came later, and
+    whichever version by who decides on the worker's machine what serves, see `may_turn_round`.
     """
     if choice.version is None or choice.kind not in {"abort", "redeploy"}:
         return ""
-    if choice.kind == "abort" and not await _is_under_way(phase, platform, position, environment):
+    stands = await rollback_under_way(phase, platform, position, environment) if choice.kind == "abort" else None
+    if choice.kind == "abort" and (stands is None or await may_turn_round(phase, stands)):
         return ""
     here = await read_here(phase, platform, environment)
     found = await find_left(phase.plan.service, here=here, version=choice.version)
     if found is None:
         return ""
     by = f"the rollback {found.run}" if found.run else "a rollback"
-    first = "let the rollback come to its end, then " if choice.kind == "abort" else ""
+    first = "let the rollback come to its end, then " if stands else ""
     fix = f"{first}release it, if it is a good one by now, or name an older version with `--to VERSION` (the field `version`)"
+    if stands:
+        serve = f"`shipway rollback --bad {position['canary']} --here` on the worker's machine"
+        fix = f"{fix}; once no run of that rollback is open, {serve} lets {choice.version} serve all the same"
     files = await files_of_left(phase.plan.service, here=here, version=choice.version)
     undo = f". If that was a slip, who may write beside the approval key can remove {' and '.join(files)}, then ask again" if files else ""
     return f"{choice.version} was left by {by} in {environment}, so no rollback returns to it; {fix}{undo}"
@@ -175,7 +198,7 @@ async def remove_canary(phase: Phase, platform: Platform, environment: str, *, l
     What another rollback started beside the version that it leaves stays: without it that one would get all requests again.
     """
     position = await retried(read_position)(platform)
-    if position["canary"] is not None and not await _is_under_way(phase, platform, position, environment):
+    if position["canary"] is not None and not await rollback_under_way(phase, platform, position, environment):
         await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease)
 
 
@@ -193,13 +216,13 @@ async def remove_canary_of_release(phase: Phase, platform: Platform, environment
     canary = position["canary"]
     if choice.kind != "redeploy" or choice.version is None or canary is None or position.get("under_way") == PROMOTION:
         return
-    if called({**position, "baseline": None}, choice.version) != canary or await _is_under_way(phase, platform, position, environment):
+    if called({**position, "baseline": None}, choice.version) != canary or await rollback_under_way(phase, platform, position, environment):
         return
     what = f"The canary {canary} of {environment} is removed, and begun anew"
     why = "no rollback is known to have started it, so it may be a release's, of which steps and gates are not passed yet"
     await phase.append(what, kind="note", environment=environment, name="canary of a release", why=why)
     try:
-        waits = getattr(platform, "strategy", None) != WITHOUT_CANARY  # in place the bad version would have to come up everywhere first
+        waits = not is_in_place(platform)  # in place the bad version would have to come up everywhere first
         await named(abort_canary, f"abort the canary in {environment}")(platform, lease=lease, waits=waits)
     except (Superseded, Refused, Temporary):
         raise
@@ -213,12 +236,3 @@ async def newer_rollback(phase: Phase, environments: Sequence[str]) -> str:
     opened = await read_entry(phase.owner, "opened")
     lefts = [one for one in (await last_left(phase, environments)).values() if one.run != phase.owner]
     return next((one.run for one in lefts if opened and one.at and one.at > moment(opened)), "")
-
-
-async def _is_under_way(phase: Phase, platform: Platform, position: Position, environment: str) -> bool:
-    found = await find_left(phase.plan.service, here=await read_here(phase, platform, environment))
-    if found is None:
-        return False
-    decided = await phase.read("rollback", name=DECISION)
-    owners = decided.evidence.get("owners", {}) if decided else {}
-    return is_under_way(as_before(position, found, by=phase.owner, owners=owners, environment=environment), found)

@@ -8,7 +8,7 @@ from typing import Any
 
 from blocks.platform import Position
 from flows.lifecycle.context import Phase
-from flows.rollout.choice import DECISION
+from flows.rollout.under_way import DECISION
 from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.kept_runs import RUN
 from tasks.record.journal import read_entries

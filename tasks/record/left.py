@@ -56,8 +56,13 @@ async def note_over(service: str, *, here: Here, run: str) -> None:
 
 
 async def note_release(service: str, *, here: Here, version: str) -> None:
-    """Keep that a release begins to prepare the version that the last rollback was to bring back: a canary of it is the release's then."""
-    await _change(service, here, lambda left: left._replace(is_released=True) if version in names_of(left.serves) else left)
+    """Keep that a release begins to prepare a version that rollbacks brought back: a canary of it is the release's then."""
+
+    def released(left: Left) -> Left:
+        is_brought = any(version in names_of(one) for one in left.all_brought)
+        return left._replace(is_released=True) if is_brought else left
+
+    await _change(service, here, released)
 
 
 async def _change(service: str, here: Here, changed: Callable[[Left], Left]) -> None:
@@ -80,6 +85,19 @@ async def find_left(service: str, *, here: Here, version: str = "") -> Left | No
     known = [one for name, one in found if one is not None and (version or one.at) and (name == version or _is_of(one, version))]
     last = max(known, key=lambda one: one.at.timestamp() if one.at else 0.0, default=None)
     return last and last._replace(is_open=RUN.fullmatch(last.run) is not None and await asyncio.to_thread(has_open_head, last.run))
+
+
+async def find_last(service: str, *, here: Here, baseline: str | None) -> Left | None:
+    """Find what the last rollback left there; of several versions the baseline. If that cannot be read, what the one left that left it."""
+    last = await find_left(service, here=here)
+    if baseline is None or (last is not None and last.version == baseline):
+        return last
+    named = await find_left(service, here=here, version=baseline)
+    if named is None or not named.at:
+        return last
+    if last is None:
+        return named
+    return last._replace(version=named.version) if named.run == last.run else last
 
 
 async def is_any_left() -> bool:
@@ -123,6 +141,17 @@ async def unkeep_left(service: str, *, here: Here, left: Left) -> None:
 def _is_of(left: Left, version: str) -> bool:
     """Say whether what lies under a plain name is about this configuration of the version; what cannot be read is about each."""
     return not left.version or (may_be(left.version, version) and not may_be(left.serves, version))
+
+
+async def forget_that_it_was_left(service: str, *, here: Here, version: str) -> None:
+    """Forget of one version that it was left, as a person lets it serve; what the last rollback left stays."""
+    for place in places_of(here):
+        for name in names_of(version):
+            kept = name_of(service, name, place)
+            found = await asyncio.to_thread(_read, kept)
+            if name == version or (found is not None and _is_of(found, version)):
+                with suppress(OSError):
+                    await asyncio.to_thread(remove_kept, FOLDER, kept)
 
 
 def _read(name: str) -> Left | None:

@@ -79,7 +79,7 @@ async def test_whatever_step_a_rollback_failed_at_a_release_gives_no_request_to_
         expect_no_half_rollback(release, ["production"], version=version),
         lease_for_release(release, world.platform, "production", version=version),
     ):
-        with pytest.raises(Refused, match=r"from BAD is half done in production: V0 has requests .*`shipway rollback`.*`--to VERSION`"):
+        with pytest.raises(Refused, match=r"from BAD is half done in production: V0 has requests .*`shipway rollback`.*`--bad V0 --here`"):
             await look
     assert (world.platform.position, world.platform.calls) == (before, [])
     assert not await is_moved_now(release, "production", world.platform.position, version=version)

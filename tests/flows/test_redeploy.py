@@ -10,6 +10,7 @@ import pytest
 from blocks.errors import BadInput, Refused, RolloutFailed, ShipwayError, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.platform import Lease
 from flows.rollout import redeploy
+from tasks.rules.rollout.left import Left
 from tasks.rules.rollout.steps import WITHOUT_CANARY
 from tests.tasks.fake_platform import FakePlatform
 
@@ -30,6 +31,18 @@ class Desk:
         monkeypatch.setattr(redeploy, "prepare", self.prepare)
         monkeypatch.setattr(redeploy, "place_of", lambda *_: SimpleNamespace(ready_timeout_seconds=5))
         monkeypatch.setattr(redeploy, "say", self.said.append)
+        monkeypatch.setattr(redeploy, "rollback_under_way", self.under_way)
+        monkeypatch.setattr(redeploy, "may_turn_round", self.may_turn_round)
+        self.left: Left | None = None
+        self.is_decided = False
+
+    async def under_way(self, *_: Any) -> Left | None:
+        """Give what the rollback left that is under way there."""
+        return self.left
+
+    async def may_turn_round(self, *_: Any) -> bool:
+        """Say whether a person decided that what was left may serve."""
+        return self.is_decided
 
     async def prepare(self, _: Any, platform: FakePlatform, version: str, *, lease: Lease, timeout_seconds: float, **__: Any) -> Any:
         """Prepare as the task does."""
@@ -114,6 +127,7 @@ async def test_a_version_that_cannot_get_all_requests_is_begun_anew(monkeypatch:
 
     async def crashed(percent: int, lease: Lease) -> None:
         if next(fails):
+            desk.platform.position["ready"] = {"BAD": True, "GOOD": False}
             raise WorldMoved("its process is gone")
         await shift(percent, lease)
 
@@ -135,6 +149,7 @@ async def test_a_canary_that_died_is_begun_anew_whatever_its_shift_or_promotion_
 
     async def dead(*given: Any) -> None:
         if not any("prepare" in call for call in desk.platform.calls):
+            desk.platform.position["ready"] = {"BAD": True, "GOOD": False}
             raise error("GOOD is not ready", **({"field": "x", "fix": "Wait"} if error is BadInput else {}))
         await works(*given)
 
@@ -142,6 +157,76 @@ async def test_a_canary_that_died_is_begun_anew_whatever_its_shift_or_promotion_
     assert await desk.redeploy() == "GOOD"
     assert desk.effects[-3:] == ["prepare GOOD", "shift 100", "promote"]
     assert "It is started anew" in desk.said[0]
+
+
+@pytest.mark.parametrize("error", [Temporary, RolloutFailed, WorldMoved])
+@pytest.mark.parametrize("effect", ["shift", "promote"])
+async def test_a_canary_that_is_ready_keeps_its_requests_whatever_fails(
+    monkeypatch: pytest.MonkeyPatch, error: type[ShipwayError], effect: str
+) -> None:
+    """Begun anew it would give them to the bad version; where no one knows who has which share, it is."""
+    for trouble in ("", "the route is gone"):
+        desk = Desk(monkeypatch, canary="GOOD", percent=100, **({"trouble": trouble} if trouble else {}))
+        desk.platform.position["ready"]["GOOD"] = True
+        works = getattr(desk.platform, effect)
+
+        async def fails(*given: Any, desk: Desk = desk, works: Any = works) -> None:
+            if not any("prepare" in call for call in desk.platform.calls):
+                raise error("its script exited with 1")
+            await works(*given)
+
+        monkeypatch.setattr(desk.platform, effect, fails)
+        if trouble:
+            assert await desk.redeploy() == "GOOD"
+            continue
+        with pytest.raises(error):
+            await desk.redeploy()
+        assert desk.platform.position["percent"] == 100
+        assert not any("prepare" in call for call in desk.effects)
+
+
+BROUGHT = Left("BAD", "GOOD", "r2", brought=("OLD", "GOOD"))
+
+
+async def test_what_another_rollback_brought_is_promoted_before_an_older_version_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Removed, it would give its requests to the version that was left."""
+    desk = Desk(monkeypatch, canary="OLD", percent=50)
+    desk.left = BROUGHT
+    assert await desk.redeploy() == "GOOD"
+    assert desk.effects == ["shift 100", "promote", "prepare GOOD", "shift 100", "promote"]
+
+
+@pytest.mark.parametrize("decided", [False, True])
+async def test_what_cannot_be_promoted_first_is_removed_if_a_person_decided_it_on_the_machine(
+    monkeypatch: pytest.MonkeyPatch, *, decided: bool
+) -> None:
+    """With a request through the API the version that was left would have all requests until the older one is up."""
+    desk = Desk(monkeypatch, canary="OLD", percent=100)
+    desk.left, desk.is_decided = BROUGHT, decided
+    promote = desk.platform.promote
+
+    async def stuck(lease: Lease) -> None:
+        if desk.platform.position["canary"] == "OLD":
+            raise RolloutFailed("its script exited with 1")
+        await promote(lease)
+
+    monkeypatch.setattr(desk.platform, "promote", stuck)
+    if decided:
+        assert await desk.redeploy() == "GOOD"
+        assert desk.effects[1:] == ["abort", "prepare GOOD", "shift 100", "promote"]
+        return
+    with pytest.raises(RolloutFailed, match=r"BAD would get them, which a rollback left; .*`shipway rollback --to GOOD --here`"):
+        await desk.redeploy()
+    assert (desk.platform.position["canary"], desk.platform.position["percent"]) == ("OLD", 100)
+
+
+@pytest.mark.parametrize("there", [{"percent": 0}, {"percent": 100, "idle": True}])
+async def test_what_another_rollback_started_without_requests_makes_way(monkeypatch: pytest.MonkeyPatch, there: dict[str, Any]) -> None:
+    """Nothing is given to anyone by that."""
+    desk = Desk(monkeypatch, canary="OLD", **there)
+    desk.left = BROUGHT
+    assert await desk.redeploy() == "GOOD"
+    assert desk.effects == ["abort", "prepare GOOD", "shift 100", "promote"]
 
 
 async def test_a_promotion_that_fails_half_way_is_not_begun_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,6 +240,11 @@ def is_rolled_out(workload: Json) -> bool:
     return bool(everywhere and available(workload) >= wanted)
 
 
+def is_ready(pod: Json) -> bool:
+    """Return whether a pod is ready, by its condition."""
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in (pod.get("status") or {}).get("conditions") or [])
+
+
 def available(workload: Json) -> int:
     """Count the pods that have been ready for the workload's `minReadySeconds`; ready alone is one good answer."""
     return int((workload.get("status") or {}).get("availableReplicas") or 0)

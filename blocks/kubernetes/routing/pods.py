@@ -9,6 +9,7 @@ from typing import Any
 from blocks.errors import BadInput
 from blocks.kubernetes.api.errors import Missing
 from blocks.kubernetes.objects.annotations import number_in
+from blocks.kubernetes.objects.diagnosis import is_ready
 from blocks.kubernetes.objects.selectors import in_words, matches
 from blocks.kubernetes.routing.switch import select
 from blocks.kubernetes.routing.traffic import ALL, SHARE, is_switched, labels_apart, service_of, service_selector
@@ -62,9 +63,7 @@ class Pods:
         outside = {name: beside["spec"]["template"]["metadata"]["labels"].get(name) for name in inside}
         if percent < ALL:
             await select(self.target, lease, switched=False)
-        for number, pod in enumerate(
-            sorted(await self._pods(), key=lambda pod: (not _is_ready(pod), pod["metadata"]["creationTimestamp"]))
-        ):
+        for number, pod in enumerate(sorted(await self._pods(), key=lambda pod: (not is_ready(pod), pod["metadata"]["creationTimestamp"]))):
             await _relabel(self.target, pod["metadata"]["name"], inside if number < joining else outside, lease)
         if percent == ALL:
             await select(self.target, lease, switched=True)
@@ -82,10 +81,6 @@ class Pods:
     async def _pods(self) -> list[Json]:
         found = await self.target.cluster.list("Pod", labels=in_words({"matchLabels": self.target.canary_selector}))
         return [pod for pod in found if not pod["metadata"].get("deletionTimestamp")]
-
-
-def _is_ready(pod: Json) -> bool:
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in (pod.get("status") or {}).get("conditions") or [])
 
 
 async def _relabel(target: Target, name: str, wanted: Mapping[str, str | None], lease: Lease) -> None:

@@ -75,7 +75,8 @@ def position_of_hosts(
         generation=generation,
     )
     others = [one.host for one in answers if one.host not in runs]
-    for version, wanted in ((baseline, others), (canary, runs)):
+    is_known = bool(runs) or not any(one.touched for one in answers)  # a script that failed half-way may have started it
+    for version, wanted in ((baseline, others), (canary if is_known else None, runs)):
         if version is not None:
             position["ready"][version] = bool(wanted) and all((host, version) in well for host in wanted)
     if trouble := _trouble({**known, "baseline": baseline}, answers, is_noted=known["baseline"] is not None):

@@ -11,6 +11,7 @@ from tasks.rules.rollout.version_name import is_alike, is_known_as, is_same, may
 from tasks.rules.rollout.waves import version_to_leave
 
 PROMOTION = "promotion"  # as in `blocks.platform`
+PREVIOUS = "previous"  # what a rollback returns to if it names no version
 TWICE = timedelta(hours=1)  # within it a rollback that names no version is taken for the same one, asked for again
 SKEW = timedelta(minutes=1)  # of the clocks of two machines
 MOST_BROUGHT = 20
@@ -40,6 +41,11 @@ class Left(NamedTuple):
     brought: tuple[str, ...] = ()
     is_released: bool = False
 
+    @property
+    def all_brought(self) -> tuple[str, ...]:
+        """The version that it was to bring, and what rollbacks before it were."""
+        return self.serves, *self.brought
+
     def __str__(self) -> str:
         """Say it: `1.9 serves since the rollback RUN of 2026-11-30 03:10 UTC, which left 2.0`."""
         when = f" of {self.at:%Y-%m-%d %H:%M} UTC" if self.at else ""
@@ -47,15 +53,33 @@ class Left(NamedTuple):
 
 
 def is_under_way(position: Mapping[str, Any], left: Left | None) -> bool:
-    """Say whether a rollback started the earlier version beside the one that it leaves, and is not over, or ended there.
+    """Say whether a rollback started an earlier version beside the one that it leaves, and is not over, or ended there.
 
     It owns the environment then, or no one does if it ended and no release began there since: a release of that version, which began
-    after a rollback to it had failed, looks the same otherwise.
+    after a rollback to it had failed, looks the same otherwise. What an earlier rollback brought, and this one was to replace, counts.
     """
     if left is None or position["owner"] not in {left.run, None} or (left.is_released and position["owner"] is None):
         return False
     present = position.get("configuration", "")
-    return is_same(position["baseline"], left.version, present=present) and is_known_as(position["canary"], left.serves, present=present)
+    is_left = is_same(position["baseline"], left.version, present=present)
+    return is_left and any(is_known_as(position["canary"], one, present=present) for one in left.all_brought)
+
+
+def to_go_on(position: Mapping[str, Any], left: Left, *, to: str, bad: str) -> str:
+    """Say which version a rollback is to return to where another one is under way, or ended half-way: the one that it was to bring.
+
+    Else it would be what ran before, or the plan's, and what has requests already would give them to the version that was left first.
+
+    Args:
+        position: What the environment runs.
+        left: What the rollback left there that is under way.
+        to: The version that was asked for, or `previous`.
+        bad: The version to get rid of; "" for the newest there. One who names what was brought is not about going on with it.
+    """
+    baseline, canary, present = position["baseline"], position["canary"], position.get("configuration", "")
+    if to != PREVIOUS or (bad and named_there(bad, (baseline, canary), present=present) == canary):
+        return to
+    return str(canary) if is_known_as(canary, left.serves, present=present) else left.serves
 
 
 def is_half_done(position: Mapping[str, Any], left: Left | None, *, version: str, is_left: bool, in_place: bool) -> bool:
@@ -68,22 +92,29 @@ def is_half_done(position: Mapping[str, Any], left: Left | None, *, version: str
         is_left: Whether any rollback left the version that is the baseline still.
         in_place: Whether a version replaces the baseline in its place.
     """
-    if not _has_requests(position, in_place=in_place):
+    if not may_have_requests(position, in_place=in_place):
         return False
     baseline, canary = position["baseline"], position["canary"]
-    brings = left is not None and not left.is_released and is_alike(canary, left.serves, besides=left.version)
+    brings = left is not None and not left.is_released and any(is_alike(canary, one, besides=left.version) for one in left.all_brought)
     if left is not None and brings and is_alike(baseline, left.version, besides=left.serves):
         return True
     return is_left and not is_alike(canary, version)
 
 
-def _has_requests(position: Mapping[str, Any], *, in_place: bool) -> bool:
-    """Say whether a canary has requests, or may have: what replaces the baseline in its place may have ended half-way."""
-    if position["canary"] is None:
+def may_have_requests(position: Mapping[str, Any], *, in_place: bool) -> bool:
+    """Say whether a canary has requests, or may have.
+
+    What replaces the baseline in its place may have ended half-way: the canary may be up then, and not yet be called what serves. One
+    that never came up there has none, whatever share was asked for.
+    """
+    baseline, canary, ready = position["baseline"], position["canary"], position["ready"]
+    if canary is None:
         return False
-    if position["percent"] > 0 or position.get("under_way") == PROMOTION or position.get("trouble"):
+    if position.get("under_way") == PROMOTION or position.get("trouble"):
         return True
-    return in_place and not position["ready"].get(position["baseline"], False)
+    if position.get("idle"):
+        return False
+    return position["percent"] > 0 or (in_place and not ready.get(baseline, False) and ready.get(canary, True))
 
 
 def is_of_another(position: Mapping[str, Any], *, version: str) -> bool:
@@ -92,11 +123,12 @@ def is_of_another(position: Mapping[str, Any], *, version: str) -> bool:
     return canary is not None and not is_alike(canary, version) and not is_alike(position["baseline"], version)
 
 
-def stays_after_all(position: Mapping[str, Any], left: Left) -> bool:
-    """Say whether the version that a rollback was to leave serves on alone, as what was started beside it did not come up."""
-    if position.get("under_way") == PROMOTION:  # the baseline has all requests then, and is the other version by now
-        return False
-    return position["baseline"] == left.version and (position["canary"] is None or position["percent"] == 0)
+def stays_after_all(position: Mapping[str, Any], left: Left, *, in_place: bool) -> bool:
+    """Say whether the version that a rollback was to leave serves on alone, as what was started beside it did not come up.
+
+    A promotion that was begun has given all requests to the other version, which is the baseline by now.
+    """
+    return position["baseline"] == left.version and not may_have_requests(position, in_place=in_place)
 
 
 def as_before(position: P, left: Left, *, by: str, owners: Mapping[str, Any], environment: str) -> P:
@@ -180,7 +212,9 @@ def all_as_meant(positions: Mapping[str, P], lefts: Mapping[str, Left], *, to: s
     return {name: meant[name] if is_under_way(one, lefts.get(name)) else one for name, one in positions.items()}
 
 
-def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: str, to: str, of_release: bool = False) -> str | None:
+def version_left(
+    position: Mapping[str, Any], choice: RollbackChoice, *, bad: str, to: str, of_release: bool = False, goes_on: bool = False
+) -> str | None:
     """Name the version that a choice leaves; None if it leaves none.
 
     Args:
@@ -190,12 +224,15 @@ def version_left(position: Mapping[str, Any], choice: RollbackChoice, *, bad: st
         to: The version to return to, or `previous`.
         of_release: Whether a release is rolled back. Its version counts as left also where it did not come to run, as its process died
             before that: who reads the alarm, and asks for a rollback, is about that version, too.
+        goes_on: Whether another rollback is under way there: what that one leaves stays left, also if another version is to serve instead.
     """
     if choice.version is None or choice.kind not in {"abort", "redeploy", "nothing"}:
         return None
     baseline, canary = position["baseline"], position["canary"]
     if choice.kind == "nothing":
         return bad if of_release and bad not in {"", choice.version} else None
+    if goes_on and choice.kind == "redeploy":
+        return baseline if baseline != choice.version else None
     found = canary if choice.kind == "abort" else named_there(bad, (canary, baseline), present=position.get("configuration", ""))
     found = found if found in {baseline, canary} else version_meant(baseline=baseline, canary=canary, to=to)
     return found if found != choice.version else None

@@ -133,7 +133,8 @@ def test_a_rollback_is_under_way_only_where_it_owns_the_environment_or_did_until
 )
 def test_a_rollback_that_failed_left_nothing_if_the_version_serves_on_alone(runs: dict[str, Any], *, yes: bool) -> None:
     """Where what it started gets requests it may yet be finished."""
-    assert stays_after_all(runs, LEFT) is yes
+    ready = dict.fromkeys((runs["baseline"], runs["canary"]), True)
+    assert stays_after_all({"ready": ready, **runs}, LEFT, in_place=False) is yes
 
 
 @pytest.mark.parametrize(

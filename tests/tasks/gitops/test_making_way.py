@@ -28,7 +28,7 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ask again soon; tasks are called as plain functions, and what waits for the first version waits in vain."""
     for name in ("FIRST_PAUSE_SECONDS", "LONGEST_PAUSE_SECONDS", "FETCH_SECONDS"):
         monkeypatch.setattr(follow, name, 0.05)
-    stand_ins = {"retried": lambda work: work.fn, "named": lambda work, _: work.fn, "prepare": prepare}
+    stand_ins = {"retried": lambda work: work.fn, "named": lambda work, _: work.fn, "prepare": prepare, "rollback_under_way": none}
     for name, stand_in in {**stand_ins, "place_of": lambda *_: SimpleNamespace(ready_timeout_seconds=5)}.items():
         monkeypatch.setattr(redeploy, name, stand_in)
     comes, restore = Workload.await_version, Routed.shift
@@ -52,6 +52,10 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for of, method in {Workload: await_version, Routed: shift}.items():
         monkeypatch.setattr(of, method.__name__, method)
     monkeypatch.setattr(Routed, "abort", abort)
+
+
+async def none(*_: Any) -> None:
+    """Find no rollback that is under way."""
 
 
 async def bring(parts: Any, how: str) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from blocks.key_folder.heads import Head, keep_head
 from blocks.key_folder.kept_files import kept_names, kept_path
-from tasks.record.left import FOLDER, find_left, forget_left, keep_left, note_over, note_release, unkeep_left
+from tasks.record.left import FOLDER, find_last, find_left, forget_left, keep_left, note_over, note_release, unkeep_left
+from tasks.rules.rollout.left import Left
 from tasks.rules.rollout.migrations import Here
 
 HERE = Here("production", "kubernetes/shop", "kubernetes u-1")
@@ -108,3 +109,39 @@ async def test_a_file_that_cannot_be_read_still_says_that_its_version_was_left()
     assert found is not None
     assert found.run == ""
     assert await find_left("shop", here=HERE) is None
+
+
+async def test_the_last_one_is_about_the_baseline_if_it_left_that_as_well() -> None:
+    """A second rollback leaves what the first one brought, and the baseline still; another one's version is not taken for its own."""
+    await left("1.9", "1.8", run="r2")
+    await left("2.0", "1.8", run="r2")
+    for baseline, version in (("2.0", "2.0"), ("1.9", "1.9"), ("3.0", "2.0"), (None, "2.0")):
+        last = await find_last("shop", here=HERE, baseline=baseline)
+        assert last is not None
+        assert (last.version, last.serves, last.run) == (version, "1.8", "r2")
+    await left("1.8", "1.7", run="r3")
+    last = await find_last("shop", here=HERE, baseline="2.0")
+    assert last is not None
+    assert last.version == "1.8"
+
+
+async def test_if_the_last_one_cannot_be_read_the_one_counts_that_left_the_baseline() -> None:
+    """A promotion forgets both."""
+    await left("2.0", run="r1")
+    await forget_left("shop", here=HERE, versions=[])
+    assert await find_left("shop", here=HERE) is None
+    last = await find_last("shop", here=HERE, baseline="2.0")
+    assert last is not None
+    assert last.run == "r1"
+    assert await find_last("shop", here=HERE, baseline="2.1") is None
+    await forget_left("shop", here=HERE, versions=["2.0"])
+    assert await find_last("shop", here=HERE, baseline="2.0") is None
+
+
+async def test_a_release_of_any_version_that_rollbacks_brought_is_noted() -> None:
+    """A canary of it is the release's then."""
+    await keep_left("shop", here=HERE, version="2.0", serves="1.8", run="r2", brought=["1.9", "1.8"])
+    await note_release("shop", here=HERE, version="1.7")
+    assert not (await find_left("shop", here=HERE) or Left("", "", "", is_released=True)).is_released
+    await note_release("shop", here=HERE, version="1.9")
+    assert (await find_left("shop", here=HERE) or Left("", "", "")).is_released

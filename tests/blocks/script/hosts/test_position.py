@@ -91,6 +91,12 @@ def test_a_version_is_ready_if_each_of_its_hosts_is_well(words: tuple[str, ...],
     assert place(ROLLING, *words)["ready"] == ready
 
 
+def test_whether_a_canary_is_up_is_not_known_where_a_script_failed_that_may_have_started_it() -> None:
+    """Its `status` may go by a file, and `verify` is asked about what it names."""
+    assert place(ROLLING, "1.0!", "1.0")["ready"] == {"1.0": True}
+    assert place(ROLLING, "1.0", "1.0")["ready"] == {"1.0": True, "1.1": False}
+
+
 def test_a_host_that_is_not_well_makes_its_version_unready() -> None:
     """One of ten."""
     given = answers(*["1.1!"] * 10)
