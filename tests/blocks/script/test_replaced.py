@@ -34,7 +34,7 @@ def test_a_rollback_that_names_nothing_asks_for_a_name_if_others_replaced_what_w
     """It went to the version before the one that they replaced."""
 
     async def course(one: World) -> None:
-        with pytest.raises(Refused, match=r"`--bad 1\.1` .* returns to 1\.0; if it was 1\.0, `--bad 1\.0` returns to 0\.9"):
+        with pytest.raises(Refused, match=r"If 1\.0 is bad, `--bad 1\.0` returns to 0\.9; if 1\.1 .*`--bad 1\.1` .* returns to 1\.0"):
             await one.on_demand()
         assert (one.acts, one.runs) == ([], Running("1.1"))
 
