@@ -45,7 +45,7 @@ def has_acted(entries: Sequence[Entry], environment: str, *, version: str) -> bo
 
 
 def _found_there(entry: Entry, version: str) -> bool:
-    position = entry.evidence.get("position" if entry.name == "prepare" else "before")
+    position = entry.evidence.get("position") if entry.name == "prepare" else entry.evidence.get("before")
     return isinstance(position, dict) and (position.get("baseline"), position.get("canary")) == (version, None)
 
 

@@ -22,6 +22,7 @@ SHOW = (  # what these read is told to people, and decides nothing
 NUMBERS = {
     "answer",
     "begins",
+    "here",
     "in_part",
     "may_run_again",
     "moves",
@@ -35,6 +36,7 @@ NUMBERS = {
 }
 """Numbers, truths, and what is only looked at for being there: no mask changes that."""
 PARTS = {
+    "new": "kinds of error lines, without the secrets that were known when they were found",
     "items": "lines of the checklist, of which the outcome decides",
     "progress": "whether items are open; else it is shown",
     "samples": "rows whose names of SLIs are compared with those in `slis`, masked alike",
