@@ -185,7 +185,7 @@ class ScriptHosts(Block):
             before = previous_after(await together.shared.notes(), canary)
             await together.shared.note(lease, baseline=canary, previous=before, **NO_CANARY)
 
-    async def abort(self, lease: Lease) -> None:
+    async def abort(self, lease: Lease, *, waits: bool = True) -> None:  # noqa: ARG002 - each host's script says itself if it did it
         """Have each host that a script touched return to the baseline, in reverse. A no-op if there is no canary.
 
         Raises:
