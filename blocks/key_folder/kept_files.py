@@ -52,12 +52,12 @@ def kept_names(folder: str, *, beginning: str = "") -> list[str]:
     return []
 
 
-def kept_at(folder: str, name: str) -> float:
-    """Say when a value was written, in seconds since the epoch; 0 without one."""
+def kept_at(folder: str, name: str, *, absent: float = 0.0) -> float:
+    """Say when a value was written, in seconds since the epoch; `absent` without one, or if that cannot be read."""
     try:
-        return kept_path(folder, name).lstat().st_mtime
+        return kept_path(folder, name).stat().st_mtime
     except OSError:
-        return 0.0
+        return absent
 
 
 def listed_names(folder: str, *, suffix: str = SUFFIX) -> list[str]:

@@ -7,13 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-from prometheus_client import generate_latest
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector, CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 
 from blocks.server import keeper_watch, layout
 from blocks.server.guard import Application, Receive, Scope, Send
@@ -70,26 +66,9 @@ async def _send(send: Send, status: int, body: bytes, *, is_head: bool) -> None:
 
 
 def _of_keeper(home: Path, *, written: float) -> bytes:
-    """Give what may be alerted on if the keeper stands still: read at each scrape."""
-    worked = keeper_watch.noted_work(layout.key_file(home))
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Moments(worked, written))
+    """Give what may be alerted on if the keeper stands still, read at each scrape; nothing of a keeper that never did its work."""
+    worked, registry = keeper_watch.noted_work(layout.key_file(home)), CollectorRegistry()
+    if worked is not None:
+        Gauge(KEEPER, "When the keeper last did its work.", registry=registry).set(worked)
+    Gauge(COMPUTED, "When these metrics were computed.", registry=registry).set(written)
     return generate_latest(registry)
-
-
-class _Moments(Collector):
-    """The moments at which the keeper did its work, and at which the other metrics were written."""
-
-    def __init__(self, worked: float | None, written: float) -> None:
-        self._worked, self._written = worked, written
-
-    def collect(self) -> Iterator[Any]:
-        """Give both; none of the keeper if it never did its work."""
-        for name, what, at in (
-            (KEEPER, "When the keeper last did its work.", self._worked),
-            (COMPUTED, "When these metrics were computed.", self._written),
-        ):
-            if at is not None:
-                family = Metric(name, what, "gauge")
-                family.add_sample(name, {}, at)
-                yield family

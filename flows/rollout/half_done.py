@@ -10,11 +10,10 @@ from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.migrations import read_here
-from flows.rollout.under_way import is_in_place
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.record.left import find_last, find_left, is_any_left
-from tasks.rollout.rollout import acquire_lease, read_position, release_lease
+from tasks.rollout.rollout import acquire_lease, is_in_place, read_position, release_lease
 from tasks.rules.rollout.left import Left, is_half_done
 
 

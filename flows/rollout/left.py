@@ -12,7 +12,7 @@ from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import bad_name, choice_for
 from flows.rollout.migrations import read_here
-from flows.rollout.under_way import is_in_place, may_turn_round, rollback_under_way
+from flows.rollout.under_way import may_turn_round, rollback_under_way
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.record.before import find_before, keep_before
@@ -28,7 +28,7 @@ from tasks.record.left import (
     note_release,
     unkeep_left,
 )
-from tasks.rollout.rollout import abort_canary, called, read_position
+from tasks.rollout.rollout import abort_canary, called, is_in_place, read_position
 from tasks.rules.record.entries import moment
 from tasks.rules.rollout.left import (
     PROMOTION,

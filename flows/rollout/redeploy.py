@@ -7,10 +7,10 @@ from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position, RollsBack
 from flows.lifecycle.context import Phase
 from flows.rollout.prepare import prepare
-from flows.rollout.under_way import is_in_place, may_turn_round, rollback_under_way
+from flows.rollout.under_way import may_turn_round, rollback_under_way
 from tasks.lifecycle.retries import named, retried
 from tasks.record.journal import say
-from tasks.rollout.rollout import abort_canary, called, promote_revision, read_position, shift_traffic
+from tasks.rollout.rollout import abort_canary, called, is_in_place, promote_revision, read_position, shift_traffic
 from tasks.rules.plan.targets import place_of
 from tasks.rules.rollout.left import PROMOTION, Left, may_have_requests
 

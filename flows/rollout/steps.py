@@ -28,14 +28,14 @@ from tasks.approval.protection import keep_way
 from tasks.evidence.acted_plans import keep_plan
 from tasks.lifecycle.retries import named, retried
 from tasks.rollout.link import through
-from tasks.rollout.rollout import promote_revision, shift_traffic
+from tasks.rollout.rollout import is_in_place, promote_revision, shift_traffic
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.lifecycle.results import INCONCLUSIVE, Analysis, PhaseResult, StepResult, TargetResult, failed, passed
 from tasks.rules.plan.plan import Step
 from tasks.rules.plan.targets import Place, target_of, within
 from tasks.rules.rollout.next_step import PREPARE, PROMOTE, shift_to
-from tasks.rules.rollout.steps import WITHOUT_CANARY, extension_seconds
+from tasks.rules.rollout.steps import extension_seconds
 
 
 async def roll_out(phase: Phase, version: str, *, place: Place, decisions: Mapping[int, str], approved: Inputs | None) -> TargetResult:
@@ -107,7 +107,7 @@ async def _prepare(phase: Phase, platform: Platform, version: str, *, place: Pla
     await migrate(phase, platform, environment=name, when="before", version=version, lease=lease)
     if fault := await wait_while_held(phase, Standing(platform, name, version, lease=lease), before=PREPARE):
         raise RolloutFailed(fault)
-    seconds, replaces = place.ready_timeout_seconds, getattr(platform, "strategy", None) == WITHOUT_CANARY
+    seconds, replaces = place.ready_timeout_seconds, is_in_place(platform)
     title, key = f"prepare {version}{within(name)}", f"{name}/prepare"
     if replaces:
         await keep_baseline_logs(phase, version, platform, environment=name)

@@ -10,15 +10,9 @@ from tasks.lifecycle.kept_runs import RUN
 from tasks.record.journal import read_entry
 from tasks.record.left import find_last
 from tasks.rules.rollout.left import Left, as_before, is_under_way
-from tasks.rules.rollout.steps import WITHOUT_CANARY
 
 DECISION = "bad version"  # the entry in which a rollback on demand says what it is about, who owned what, and where it was asked for
 HERE = "here"
-
-
-def is_in_place(platform: Platform) -> bool:
-    """Say whether a version replaces the baseline in its place there, by the platform's strategy."""
-    return getattr(platform, "strategy", None) == WITHOUT_CANARY
 
 
 async def rollback_under_way(phase: Phase, platform: Platform, position: Position, environment: str) -> Left | None:

@@ -9,10 +9,10 @@ from flows.lifecycle.context import Phase
 from flows.rollout.stop import stop_requests
 from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
-from tasks.rollout.rollout import look_at
+from tasks.rollout.rollout import is_in_place, look_at
 from tasks.rules.plan.credentials import receiver_in
 from tasks.rules.plan.targets import within
-from tasks.rules.rollout.steps import VERIFIED, WITHOUT_CANARY, PlannedStep, smoke_in, verification_at
+from tasks.rules.rollout.steps import VERIFIED, PlannedStep, smoke_in, verification_at
 from tasks.rules.verification.performance import Baseline
 from tasks.verification.health import probe_health
 from tasks.verification.smoke import run_smoke_tests
@@ -63,7 +63,7 @@ async def canary_fault(phase: Phase, platform: Platform, version: str, *, enviro
 
 async def _has_no_canary(phase: Phase, platform: Platform, *, environment: str, percent: int) -> bool:
     """Say whether the platform's own strategy starts nothing of a version before its first step, which the plan does not tell."""
-    if percent or getattr(platform, "strategy", None) != WITHOUT_CANARY:
+    if percent or not is_in_place(platform):
         return False
     what = f"Nothing can be verified before the first step in {environment}"
     why = "the platform replaces the version that runs, and starts nothing of the new one before its first step"

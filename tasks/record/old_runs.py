@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
@@ -31,6 +32,7 @@ from tasks.rules.lifecycle.retention import Item, Retention
 PAGE = 100
 DEEPEST = 10  # levels of phases; ours have two
 ENDED = ["COMPLETED", "FAILED", "CANCELLED", "CRASHED"]
+T = TypeVar("T")
 EVER = datetime.min.replace(tzinfo=UTC)
 
 
@@ -115,9 +117,15 @@ async def _below(client: PrefectClient, top: UUID) -> tuple[list[FlowRun], bool]
 
 
 async def _phases(client: PrefectClient, parents: list[UUID]) -> list[FlowRun]:
-    above, found = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=parents)), list[FlowRun]()
+    above = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=parents))
+    return await _all(partial(client.read_flow_runs, flow_run_filter=above, sort=FlowRunSort.ID_DESC))
+
+
+async def _all(read: Callable[..., Awaitable[list[T]]]) -> list[T]:
+    """Read every page of a list."""
+    found = list[T]()
     while len(found) % PAGE == 0:
-        page = await client.read_flow_runs(flow_run_filter=above, sort=FlowRunSort.ID_DESC, limit=PAGE, offset=len(found))
+        page = await read(limit=PAGE, offset=len(found))
         if not page:
             break
         found += page
@@ -145,13 +153,8 @@ async def _of_family(client: PrefectClient, family: list[FlowRun], rules: Retent
 
 
 async def _artifacts(client: PrefectClient, family: list[FlowRun]) -> list[Artifact]:
-    of, found = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[one.id for one in family])), list[Artifact]()
-    while len(found) % PAGE == 0:
-        page = await client.read_artifacts(artifact_filter=of, sort=ArtifactSort.ID_DESC, limit=PAGE, offset=len(found))
-        if not page:
-            break
-        found += page
-    return found
+    of = ArtifactFilter(flow_run_id=ArtifactFilterFlowRunId(any_=[one.id for one in family]))
+    return await _all(partial(client.read_artifacts, artifact_filter=of, sort=ArtifactSort.ID_DESC))
 
 
 async def _newest(client: PrefectClient, artifacts: list[UUID]) -> list[ArtifactCollection]:

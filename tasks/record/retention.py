@@ -22,7 +22,7 @@ from prefect import task
 
 from blocks.errors import Refused, ShipwayError
 from blocks.key_folder.heads import closed_heads, forget_head, read_head
-from blocks.key_folder.kept_files import kept_names, kept_path, listed_names, read_kept, remove_kept, write_kept
+from blocks.key_folder.kept_files import kept_at, kept_names, listed_names, read_kept, remove_kept, write_kept
 from blocks.key_folder.key_file import key_path
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import OPEN, RUN
@@ -35,6 +35,7 @@ EVERY = timedelta(days=1)
 KEPT_FOR = timedelta(days=90)
 HEADS_KEPT_FOR = timedelta(days=400)  # the history still counts what the server does not list any more
 MOST_AT_ONCE = 5_000
+NEVER_OLD = float("inf")  # when something was written of which that is not known
 FOLDERS = ("entries", "overrides")  # each has a folder a run
 LOG = logging.getLogger("shipway")
 MARK, WHAT = ("keeper", "retention"), "which says when old files were removed"
@@ -78,7 +79,7 @@ def _remove(at: datetime) -> Iterator[bool]:
                 left -= 1
                 yield True
     for folder in {*OF_A_RUN} - {OPEN}:
-        due = (name for name in kept_names(folder) if name not in needed and _mtime(folder, name) < old)
+        due = (name for name in kept_names(folder) if name not in needed and kept_at(folder, name, absent=NEVER_OLD) < old)
         yield from (_removed(folder, name) for name in islice(due, left))
     heads = (run for run in closed_heads(before=(at - HEADS_KEPT_FOR).timestamp()) if run not in needed)
     for run in islice(heads, left):
@@ -97,7 +98,9 @@ def _superseded() -> list[str]:
     for name in listed_names("deployed"):
         by_version[version_of(name)].append(name)
     many = [names for names in by_version.values() if len(names) > MOST_OF_A_VERSION]
-    return [name for names in many for name in sorted(names, key=lambda one: _mtime("deployed", one))[:-MOST_OF_A_VERSION]]
+    return [
+        name for names in many for name in sorted(names, key=lambda one: kept_at("deployed", one, absent=NEVER_OLD))[:-MOST_OF_A_VERSION]
+    ]
 
 
 def _is_closed(run: str) -> bool:
@@ -118,13 +121,7 @@ def _age_of(folder: Path) -> float:
     """Give when something was last written in a folder, in seconds since the epoch; one that others remove meanwhile is left to them."""
     with suppress(OSError):
         return max((one.stat(follow_symlinks=False).st_mtime for one in (folder, *folder.iterdir())), default=0.0)
-    return float("inf")
-
-
-def _mtime(folder: str, name: str) -> float:
-    with suppress(OSError):
-        return kept_path(folder, name).stat().st_mtime
-    return float("inf")
+    return NEVER_OLD
 
 
 def _removed(folder: str, name: str) -> bool:

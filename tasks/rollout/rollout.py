@@ -13,6 +13,7 @@ from prefect import task
 from blocks.errors import WorldMoved
 from blocks.platform import Endpoints, Lease, Platform, Position
 from tasks.lifecycle.retries import OBSERVE_PLATFORM, ONCE_ON_PLATFORM
+from tasks.rules.rollout.steps import WITHOUT_CANARY
 from tasks.rules.rollout.version_name import named_there
 
 
@@ -60,6 +61,11 @@ async def prepare_revision(platform: Platform, *, version: str, lease: Lease, ti
     if called(position, version) is None:
         raise WorldMoved(f"{version} was prepared, but {position['canary']} is the canary now; another deployment acts here")
     return position
+
+
+def is_in_place(platform: Platform) -> bool:
+    """Say whether a version replaces the baseline in its place there, by the platform's strategy."""
+    return getattr(platform, "strategy", None) == WITHOUT_CANARY
 
 
 def called(position: Position | dict[str, Any], version: str) -> str | None:
