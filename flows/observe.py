@@ -25,7 +25,7 @@ from tasks.lifecycle.run_labels import name_run
 from tasks.notify import notify
 from tasks.process.concurrency import together
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.lifecycle.observed import Look, Observed, after_look, failure_in_words, put_off
+from tasks.rules.lifecycle.observed import Look, Observed, after_look, failure_in_words, put_off, with_failure_told
 from tasks.rules.notify.facts import late_facts
 
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Release", description="Id of the release that is observed.")]
@@ -89,7 +89,8 @@ async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]
     """
     said, plan, deployed = failure_in_words(look), phase.plan, f"deployed {kept.since:%Y-%m-%d %H:%M} UTC"
     command = f"`shipway rollback {shlex.quote(kept.plan)} --bad {kept.version} --reason …`"
-    after, did, to_do = look.observed.model_copy(update={"told": True}), "", f"Look at the service. To roll back: {command}."
+    after, did, to_do = look.observed, "", f"Look at the service. To roll back: {command}."
+    after = after if kept.told else with_failure_told(look)
     if plan.observe.on_failure == "roll_back":
         rollback, did = await _request(kept, service=plan.service, reason=f"{kept.version}, {deployed}, fails {said}")
         if rollback:

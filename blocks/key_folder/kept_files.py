@@ -18,7 +18,7 @@ from typing import Any
 from cryptography.fernet import Fernet, InvalidToken
 
 from blocks.errors import Refused
-from blocks.key_folder.key_file import derive, key_path, make_folder, read_key, replace_file
+from blocks.key_folder.key_file import derive, give_to_owner, key_path, make_folder, read_key, replace_file
 from blocks.key_folder.policy_files import expect_safe
 
 SUFFIX = ".kept"
@@ -176,8 +176,9 @@ def locked(folder: str, name: str, *, what: str) -> Iterator[None]:
     """
     path = kept_path(folder, f".{name}").with_suffix(".lock")
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_folder(path.parent)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        give_to_owner(descriptor, path.parent)
     except OSError as error:
         raise Refused(f"{path}, the lock of the file {what}, cannot be opened: {error.strerror}") from None
     with os.fdopen(descriptor, "rb"):

@@ -88,6 +88,13 @@ def make_folder(folder: Path) -> None:
             os.chown(one, above.st_uid, above.st_gid)
 
 
+def give_to_owner(descriptor: int, folder: Path) -> None:
+    """Give a file that root made, as by `sudo`, to whoever has its folder: others could not use it."""
+    if os.geteuid() == 0:
+        above = folder.stat()
+        os.fchown(descriptor, above.st_uid, above.st_gid)
+
+
 def write_once(path: Path, content: bytes) -> bool:
     """Write a file whole and durably, unless it is there already.
 
@@ -121,9 +128,7 @@ def _draft(path: Path, content: bytes) -> Path:
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            if os.geteuid() == 0:
-                above = path.parent.stat()
-                os.fchown(file.fileno(), above.st_uid, above.st_gid)
+            give_to_owner(file.fileno(), path.parent)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

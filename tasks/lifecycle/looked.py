@@ -1,4 +1,4 @@
-"""How many looks at what a release deployed found it healthy: `looked/RUN.kept` beside the approval key, for the metrics.
+"""What the looks at what a release deployed found: `looked/RUN.kept` beside the approval key, for the metrics.
 
 It stays when a newer release takes the place of what is observed. Nothing here imports Prefect, so the command line can use it quickly.
 """
@@ -24,7 +24,7 @@ def keep_looks(release: str, looks: Mapping[str, Looks]) -> None:
     before = None
     with suppress(Refused):
         before = read_kept(FOLDER, release, what=WHAT)
-    counted = {name: one.model_dump() for name, one in looks.items() if one.checks}
+    counted = {name: one.model_dump() for name, one in looks.items() if one != Looks()}
     if counted:
         write_kept(FOLDER, release, {**(before or {}), **counted}, what=WHAT)
 

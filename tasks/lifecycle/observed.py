@@ -23,7 +23,6 @@ from tasks.lifecycle.looked import keep_looks
 from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.lifecycle.observed import Observed, put_off
 from tasks.rules.lifecycle.reconcile import will_be_done
-from tasks.rules.metrics.facts import Looks
 
 FOLDER, WHAT = "observed", "which says what is observed after a deployment"
 DEPLOYMENT, ROLLBACK = "observe/observe", "rollback/rollback"
@@ -88,7 +87,7 @@ def replace_observed(service: str, before: Observed, after: Observed) -> bool:
         if read_observed(service) != before:
             return False
         write_kept(FOLDER, service, after.model_dump(mode="json"), what=WHAT)
-        keep_looks(after.release, {name: Looks(checks=one.checks, well=one.well) for name, one in after.places.items()})
+        keep_looks(after.release, {name: one.looks() for name, one in after.places.items()})
         return True
 
 

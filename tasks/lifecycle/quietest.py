@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from blocks.errors import Refused
-from blocks.key_folder.kept_files import kept_names, kept_path, read_kept, remove_kept, write_kept
+from blocks.key_folder.kept_files import kept_names, kept_path, locked, read_kept, remove_kept, write_kept
 from tasks.lifecycle.clock import now
 from tasks.rules.plan.plan import Plan
 from tasks.rules.windows.quietest import Chosen, chosen_in_words, why_unknown
@@ -78,7 +78,8 @@ def keep_quietest(service: str, kept: KeptQuietest) -> None:
     Raises:
         Refused: The key or its folder cannot be used.
     """
-    write_kept(FOLDER, service, kept.model_dump(mode="json"), what=WHAT)
+    with locked(FOLDER, service, what=WHAT):
+        write_kept(FOLDER, service, kept.model_dump(mode="json"), what=WHAT)
 
 
 def replace_quietest(service: str, before: KeptQuietest, after: KeptQuietest) -> bool:
@@ -87,10 +88,11 @@ def replace_quietest(service: str, before: KeptQuietest, after: KeptQuietest) ->
     Raises:
         Refused: The key or its folder cannot be used.
     """
-    if read_quietest(service) != before:
-        return False
-    keep_quietest(service, after)
-    return True
+    with locked(FOLDER, service, what=WHAT):
+        if read_quietest(service) != before:
+            return False
+        write_kept(FOLDER, service, after.model_dump(mode="json"), what=WHAT)
+        return True
 
 
 def forget_quietest(service: str) -> None:

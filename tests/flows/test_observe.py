@@ -17,6 +17,7 @@ from flows.rollout import look_again
 from flows.rollout.log_check import LogsFound
 from tasks.lifecycle import observed
 from tasks.lifecycle.kept_runs import forget_open, keep_open
+from tasks.lifecycle.looked import looks_of
 from tasks.lifecycle.observed import begin_observed, read_observed
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.observed import Observed, observed_from
@@ -143,6 +144,7 @@ async def test_told_is_told_once_an_episode_with_the_command_that_rolls_back(wor
     assert world.told[0]["key"] != world.told[1]["key"]
     assert "`shipway rollback '/srv/a plan.yaml' --bad 1.1 --reason …`" in world.told[0]["to_do"]
     assert (world.kept.ended, world.api.runs) == ("", {})
+    assert looks_of([world.kept.release])[world.kept.release]["production"].late_failures == 2
 
 
 async def test_a_platform_that_does_not_answer_is_neither_well_nor_ill(world: World) -> None:

@@ -16,6 +16,7 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.analysis.platform_counts import increase
 from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.results import PhaseResult, worst_of
+from tasks.rules.metrics.facts import Looks
 from tasks.rules.plan.targets import production_of
 from tasks.rules.record.entries import Entry, select
 from tasks.rules.record.view import POST_DEPLOY
@@ -51,6 +52,9 @@ class ObservedPlace(BaseModel):
         failing: The checks whose last verdict was a failure.
         checks: How often its health was checked with a verdict.
         well: How often it passed.
+        requests: How many requests were judged.
+        errors: How many of them failed.
+        late_failures: Of how many failures here people were told.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -61,6 +65,13 @@ class ObservedPlace(BaseModel):
     failing: tuple[str, ...] = ()
     checks: Count = 0
     well: Count = 0
+    requests: Count = 0
+    errors: Count = 0
+    late_failures: Count = 0
+
+    def looks(self) -> Looks:
+        """Give what counts for the metrics."""
+        return Looks.model_validate(self.model_dump(include={*Looks.model_fields}))
 
 
 class Observed(BaseModel):
@@ -223,6 +234,8 @@ def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetim
         failing = fails | ({*place.failing} & undecided)
         well = there.checks[HEALTH].passed
         counted = {"checks": place.checks + (well or HEALTH in fails), "well": place.well + well}
+        errors, requests = _judged(place.counts, there.counts)
+        counted |= {"requests": place.requests + requests, "errors": place.errors + errors}
         places[environment] = place.model_copy(update={"counts": there.counts, "failing": tuple(sorted(failing)), **counted})
     result = worst_of([one.at(environment) for environment, there in found.items() for one in there.checks.values()])
     ended = "its time is over" if at >= before.until and (not fresh or at >= before.until + ENDS_AFTER) else ""
@@ -235,6 +248,21 @@ def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetim
         }
     )  # fmt: skip
     return Look(after, result, tuple(confirmed))
+
+
+def _judged(before: SeenCounts | None, after: SeenCounts | None) -> tuple[int, int]:
+    """Count the failed requests, and all of them, that a look judged: none where it left the counts as they were."""
+    return increase(before.model_dump(), after.model_dump()) if before and after and before != after else (0, 0)
+
+
+def with_failure_told(look: Look) -> Observed:
+    """Give what is known once people were told of the failure that a look confirmed."""
+    failed = {environment for environment, _ in look.confirmed}
+    places = {
+        name: place.model_copy(update={"late_failures": place.late_failures + 1}) if name in failed else place
+        for name, place in look.observed.places.items()
+    }
+    return look.observed.model_copy(update={"told": True, "places": places})
 
 
 def put_off(before: Observed, *, at: datetime, ended: str = "", pause: timedelta = PUT_OFF_FOR) -> Observed:

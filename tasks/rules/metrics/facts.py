@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from tasks.rules.notify.facts import Fact
+from tasks.rules.notify.facts import Fact, in_order
 from tasks.rules.record.durations import Durations
 from tasks.rules.record.entries import ReleaseOutcome
 
@@ -26,12 +26,23 @@ class Change(BaseModel):
 
 
 class Looks(BaseModel):
-    """How often the health of an environment was checked for hours after a deployment with a verdict, and how often it was well."""
+    """What the looks for hours after a deployment found in one environment.
+
+    Fields:
+        checks: How often its health was checked with a verdict.
+        well: How often it was well.
+        requests: How many requests the version had served when they were judged last, from post-deploy on.
+        errors: How many of them failed.
+        late_failures: Of how many failures people were told.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     checks: Count = 0
     well: Count = 0
+    requests: Count = 0
+    errors: Count = 0
+    late_failures: Count = 0
 
 
 class Place(BaseModel):
@@ -132,9 +143,10 @@ class Facts(BaseModel):
         return tuple(place for place in self.places if is_in(place.name, wanted))
 
     def with_looks(self, looks: Mapping[str, Looks]) -> Self:
-        """Add the looks after the deployment, by environment, which are in no record."""
+        """Add the looks after the deployment, by environment, which are in no record, and the alert of a late failure that they found."""
         places = tuple(place.model_copy(update={"looks": looks.get(place.name, place.looks)}) for place in self.places)
-        return self.model_copy(update={"places": places})
+        late: list[Fact] = ["late_failure"] if any(place.looks.late_failures for place in places) else []
+        return self.model_copy(update={"places": places, "alerts": in_order([*self.alerts, *late])})
 
     def dump(self) -> dict[str, object]:
         """Write them as JSON values, without what is as by default."""

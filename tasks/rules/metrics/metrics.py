@@ -286,13 +286,16 @@ def _lead_time(deployments: Sequence[Deployment], selection: Selection) -> LeadT
 def _afterwards(deployed: Sequence[Deployment]) -> Afterwards:
     places = [place for one in deployed for place in one.places]
     checked = [place.health for place in places if place.health]
-    counted = [place for place in places if place.requests]
+    counted = [place for place in places if (place.requests or 0) + place.looks.requests]
     return Afterwards(
         health=Ratio(
             sum(outcome == "passed" for outcome in checked) + sum(place.looks.well for place in places),
             len(checked) + sum(place.looks.checks for place in places),
         ),
         unchecked=len(places) - len(checked),
-        errors=Ratio(sum(place.errors for place in counted), sum(place.requests or 0 for place in counted)),
+        errors=Ratio(
+            sum(place.errors + place.looks.errors for place in counted),
+            sum((place.requests or 0) + place.looks.requests for place in counted),
+        ),
         uncounted=len(places) - len(counted),
     )

@@ -171,6 +171,16 @@ def counts(requests: int, errors: int, started: str = "a") -> dict[str, Any]:
     return {"started": started, "requests": requests, "errors": errors, "buckets": {}}
 
 
+def test_requests_are_added_up_when_they_are_judged() -> None:
+    """None twice, none of the time before the first counts, and after a restart from zero."""
+    known, well = begun(), {HEALTH: PhaseResult(outcome=Outcome.PASSED, reason="well")}
+    seen = [None, (100, 0), (150, 5), (150, 5), (30, 1, "b")]
+    for number, one in enumerate(seen):
+        after = SeenCounts.model_validate(counts(*one)) if one else None
+        known = after_look(known, {"production": FoundThere(well, after)}, at=BEGAN + number * HOUR).observed
+    assert (known.places["production"].looks().requests, known.places["production"].looks().errors) == (80, 6)
+
+
 @pytest.mark.parametrize(
     ("before", "after", "outcome", "goes_on_from"),
     [

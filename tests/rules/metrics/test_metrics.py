@@ -216,6 +216,23 @@ def test_health_after_a_deployment_counts_the_looks_of_the_hours_after_it() -> N
     assert measured(facts, environment="production/eu").afterwards.health == Ratio(1, 1)
 
 
+def test_requests_that_looks_judged_count_for_the_error_ratio() -> None:
+    """A version that post-deploy counted nothing of is counted by them alone."""
+    looks = {"production": Looks(requests=900, errors=9)}
+    facts = released("a", 0, counts=(100, 1)).with_looks(looks), released("b", DAY, counts=None).with_looks(looks)
+    assert measured(*facts).afterwards.errors == Ratio(19, 1_900)
+    assert measured(*facts).afterwards.uncounted == 0
+
+
+def test_a_late_failure_is_an_alert_of_its_release() -> None:
+    """Once a run, however often people were told, and none without a failure."""
+    looks = {"production/eu": Looks(checks=8, late_failures=2), "production/us": Looks(late_failures=1)}
+    late = released("a", 0, where=("production/eu", "production/us")).with_looks(looks)
+    well = released("b", DAY).with_looks({"production": Looks(checks=8, well=8)})
+    assert measured(late, well).alerts["late_failure"] == 1
+    assert "late_failure" not in measured(well).alerts
+
+
 def test_a_release_without_a_service_is_said() -> None:
     """It ended before its plan was read, so no service has it, and none loses it unnoticed."""
     unnamed = Writer("a", "release", 0, version="1.0").say(1, "closed", outcome="refused").facts()

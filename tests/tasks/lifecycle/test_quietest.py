@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -134,6 +135,10 @@ def test_what_a_person_measured_meanwhile_is_not_overwritten(plan: Plan) -> None
     keep_quietest(plan.service, new)
     assert not replace_quietest(plan.service, old, kept_of(plan, minute=15))
     assert read_quietest(plan.service) == new
+    later = [kept_of(plan, minute=minute) for minute in range(15, 255, 15)]
+    with ThreadPoolExecutor(8) as pool:
+        kept = [*pool.map(lambda after: replace_quietest(plan.service, new, after), later)]
+    assert [after for after, is_kept in zip(later, kept, strict=True) if is_kept] == [read_quietest(plan.service)], "one of many at once"
     forget_quietest(plan.service)
     assert read_quietest(plan.service) is None
 
@@ -144,4 +149,4 @@ def test_what_sudo_measures_belongs_to_whoever_has_the_folder(plan: Plan) -> Non
     os.chown(key_path().parent, 12_345, -1)
     keep_quietest(plan.service, kept_of(plan))
     path = kept_path(FOLDER, plan.service)
-    assert (path.stat().st_uid, path.parent.stat().st_uid) == (12_345, 12_345)
+    assert {one.stat().st_uid for one in (path.parent, *path.parent.iterdir())} == {12_345}, "the file, its folder and its lock"
