@@ -1,4 +1,4 @@
-"""What `shipway doctor` finds in the key folder: the key itself, policies, owners, freezes, calendars, quietest windows."""
+"""What `shipway doctor` finds in the key folder: the key itself, policies, owners, freezes, windows, and open runs of other servers."""
 
 from __future__ import annotations
 
@@ -124,10 +124,26 @@ def _calendars(_home: Path) -> Finding:
     return doctor.Finding("ok", "calendars", f"{len(found)} calendars of windows could be read")
 
 
+def _runs(home: Path) -> Finding:
+    import asyncio
+
+    from blocks.server import doctor, layout
+    from tasks.lifecycle.kept_runs import open_runs, other_server_of
+
+    async def look() -> list[str]:
+        found = {run: await other_server_of(run, url=layout.api_url(home)) for run in await open_runs()}
+        return [f"{run} of {server}" for run, server in found.items() if server]
+
+    if not (others := asyncio.run(look())):
+        return doctor.Finding("ok", "open runs", "each is one of this server's")
+    fix = "the keeper of that server cares for them; if it is gone for good, run the deployment settle/settle here with their ids"
+    return doctor.Finding("warn", "open runs", f"other servers share this key folder: {', '.join(others)}", fix)
+
+
 def _messages(home: Path) -> Finding:
     from flows.commands import _receivers
 
     return _receivers.examine(home)
 
 
-CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes, _calendars, _quietest, _messages)
+CHECKS: tuple[Callable[[Path], Finding], ...] = (_policies, _owners, _freezes, _calendars, _quietest, _runs, _messages)

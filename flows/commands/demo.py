@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
     from flows.commands import _demo, up
 
     home = arguments.home.expanduser().absolute()
+    os.environ.pop("SHIPWAY_KEY_FILE", None)  # it may name the key folder of real releases
     began = time.monotonic()
     try:
         _terminal.show(f"Creating the guestbook's repository, and starting database, Prefect server and workers in {home} …")

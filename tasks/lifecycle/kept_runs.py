@@ -8,10 +8,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from blocks.errors import Refused, Tampered
 from blocks.key_folder.heads import KeyFolderFault, read_head
@@ -19,6 +21,8 @@ from blocks.key_folder.kept_files import kept_names, locked, read_kept, remove_k
 from tasks.lifecycle.clock import now
 
 OPEN, PROCESS, CARE, WAIT, BEAT, LOOK = "open", "processes", "care", "waits", "beats", "looks"
+SERVER = "server"  # which has an open run
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 LOG = logging.getLogger("shipway")
 MARKED = "shipway.marked-at"  # when the process of a run was written down
 WHAT = {
@@ -33,7 +37,7 @@ RUN = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,127}")
 
 
 async def keep_open(run: str, *, service: str = "", blocks: Iterable[str] = ()) -> None:
-    """Keep that a run has an open record, before its first entry is written; and once its plan was read, what it releases.
+    """Keep that a run has an open record, before its first entry is written, and by which server; once its plan was read, what it releases.
 
     Args:
         run: Its flow run id.
@@ -43,8 +47,24 @@ async def keep_open(run: str, *, service: str = "", blocks: Iterable[str] = ()) 
     Raises:
         KeyFolderFault: The key's folder cannot be used.
     """
-    if service or not await _read(OPEN, run):
-        await write(OPEN, run, {"service": service, "blocks": sorted(set(blocks))} if service else {})
+    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - commands that read what is kept need no Prefect
+
+    before = await _read(OPEN, run)
+    if service or not before:
+        released = {"service": service, "blocks": sorted(set(blocks))} if service else {}
+        await write(OPEN, run, {SERVER: before.get(SERVER) or name_server(PREFECT_API_URL.value() or "")} | released)
+
+
+def name_server(url: str) -> str:
+    """Name a Prefect server by the address of its API; one on loopback is another one on each machine."""
+    url = url.rstrip("/")
+    return f"{url} on {socket.gethostname()}" if urlsplit(url).hostname in LOOPBACK else url
+
+
+async def other_server_of(run: str, *, url: str) -> str:
+    """Name the server that has an open run, if it is not the one of this API; "" if it is, or if that is not known."""
+    kept = str((await _read(OPEN, run)).get(SERVER, ""))
+    return kept if kept != name_server(url) else ""
 
 
 async def forget_open(run: str) -> None:

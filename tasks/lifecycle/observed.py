@@ -21,8 +21,9 @@ from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.looked import keep_looks
 from tasks.lifecycle.retries import OBSERVE
-from tasks.rules.lifecycle.observed import Observed, put_off
+from tasks.rules.lifecycle.observed import Observed, ObservedPlace, put_off
 from tasks.rules.lifecycle.reconcile import will_be_done
+from tasks.rules.metrics.facts import Looks
 
 FOLDER, WHAT = "observed", "which says what is observed after a deployment"
 DEPLOYMENT, ROLLBACK = "observe/observe", "rollback/rollback"
@@ -87,8 +88,13 @@ def replace_observed(service: str, before: Observed, after: Observed) -> bool:
         if read_observed(service) != before:
             return False
         write_kept(FOLDER, service, after.model_dump(mode="json"), what=WHAT)
-        keep_looks(after.release, {name: one.looks() for name, one in after.places.items()})
+        keep_looks(after.release, {name: looks_at(one) for name, one in after.places.items()})
         return True
+
+
+def looks_at(place: ObservedPlace) -> Looks:
+    """Give what the looks at one environment found, as it counts for the metrics."""
+    return Looks.model_validate(place.model_dump(include={*Looks.model_fields}))
 
 
 def find_observed(release: str) -> tuple[str, Observed | None]:

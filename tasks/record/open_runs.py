@@ -22,7 +22,7 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.outside_text import error_text
 from tasks.lifecycle.apart import apart
-from tasks.lifecycle.kept_runs import forget_open, open_runs, still_waits
+from tasks.lifecycle.kept_runs import forget_open, open_runs, other_server_of, still_waits
 from tasks.lifecycle.lock import OPEN, change_tags
 from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.seeing import acts_now, forget_gone, see, see_deleted
@@ -105,7 +105,12 @@ async def _untagged(client: PrefectClient, run: str) -> OpenRun | None:
 
 
 async def _deleted(client: PrefectClient, run: str, reading: Reading | None) -> OpenRun | None:
-    """See a run that the server does not have; None, and it is forgotten, if it had written nothing yet and so moved nothing."""
+    """See a run that the server does not have; None, and it is forgotten, if it had written nothing yet and so moved nothing.
+
+    None, too, if another server has it: several may share a key folder, and each one's keeper cares for its own runs.
+    """
+    if await other_server_of(run, url=str(client.api_url)):
+        return None
     if reading is not None and not (reading.entries or reading.faults or await kept_entry(run, key_of("opened"))):
         await forget_open(run)
         return None

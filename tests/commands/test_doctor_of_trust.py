@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from blocks.server import layout
 from flows.commands import _trust
+from tasks.lifecycle import kept_runs
 from tasks.lifecycle.quietest import keep_quietest
 from tests.rules.analysis.test_quietest import SCRAPED, asking
 from tests.rules.rollout.test_steps import plan_of
@@ -79,3 +81,13 @@ def test_a_quietest_window_that_is_not_measured_any_more_is_found(home: Path, mo
         assert fault in seen[1]
     (home / "keys" / "quietest" / "shop.kept").write_bytes(b"x")
     assert found(home)["quietest windows"][0] == "fail"
+
+
+async def test_open_runs_of_another_server_are_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its keeper cares for them, and this one leaves them alone."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(home / "keys" / "approvals.key"))
+    await kept_runs.write(kept_runs.OPEN, "r1", {"server": kept_runs.name_server(f"{layout.api_url(home)}/")})
+    assert (await asyncio.to_thread(found, home))["open runs"][0] == "ok"
+    await kept_runs.write(kept_runs.OPEN, "r2", {"server": "http://shop:4200/api"})
+    level, text = (await asyncio.to_thread(found, home))["open runs"]
+    assert (level, "r1" in text, "r2 of http://shop:4200/api" in text, "settle/settle" in text) == ("warn", False, True, True)

@@ -36,7 +36,9 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from tests.conftest import Server, _settings  # noqa: PLC0415
 
     home: Path = tmp_path_factory.mktemp("worker") / "stack"
-    lifecycle.start(home)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SHIPWAY_KEY_FILE", raising=False)  # of the server that other tests share: this one has keys of its own
+        lifecycle.start(home)
     try:
         wait_until_ready(home)
         with _settings(home), pytest.MonkeyPatch.context() as patch:

@@ -16,7 +16,6 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.analysis.platform_counts import increase
 from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.results import PhaseResult, worst_of
-from tasks.rules.metrics.facts import Looks
 from tasks.rules.plan.targets import production_of
 from tasks.rules.record.entries import Entry, select
 from tasks.rules.record.view import POST_DEPLOY
@@ -68,10 +67,6 @@ class ObservedPlace(BaseModel):
     requests: Count = 0
     errors: Count = 0
     late_failures: Count = 0
-
-    def looks(self) -> Looks:
-        """Give what counts for the metrics."""
-        return Looks.model_validate(self.model_dump(include={*Looks.model_fields}))
 
 
 class Observed(BaseModel):

@@ -178,7 +178,7 @@ def test_requests_are_added_up_when_they_are_judged() -> None:
     for number, one in enumerate(seen):
         after = SeenCounts.model_validate(counts(*one)) if one else None
         known = after_look(known, {"production": FoundThere(well, after)}, at=BEGAN + number * HOUR).observed
-    assert (known.places["production"].looks().requests, known.places["production"].looks().errors) == (80, 6)
+    assert (known.places["production"].requests, known.places["production"].errors) == (80, 6)
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from blocks.errors import WorldMoved
 from blocks.progress import emit_progress
 from blocks.server.keeper_watch import note_work
 from tasks.approval.answering import read_question
+from tasks.lifecycle import kept_runs
 from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.keeper_acts import forget_idle_runs, last_work, settle_run, start_again
-from tasks.lifecycle.kept_runs import MARKED, forget_open
+from tasks.lifecycle.kept_runs import MARKED, forget_open, is_kept_open, keep_open, write
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, is_stop_requested
 from tasks.lifecycle.run_labels import (
     begin_attempt,
@@ -389,6 +390,21 @@ async def test_a_run_that_was_deleted_is_settled_by_its_record() -> None:
         await step
     await append_entry(run, "Done", kind="closed", evidence={"outcome": "failed"})
     assert await open_run(run) is None
+
+
+@pytest.mark.slow
+async def test_a_run_of_another_server_is_left_to_its_keeper() -> None:
+    """Two servers may share a key folder: what this one does not have was not deleted, and what serves there stays."""
+    run = await opened(await new_run())
+    async with get_client() as client:
+        await client.delete_flow_run(UUID(run))
+    assert await open_run(run) is not None
+    await write(kept_runs.OPEN, run, {"server": "http://127.0.0.1:1/api on another machine"})
+    assert await open_run(run) is None
+    await keep_open(run, service="shop")
+    assert await open_run(run) is None, "its own server goes on to be named"
+    assert await is_kept_open(run)
+    await forget_open(run)
 
 
 @pytest.mark.slow
