@@ -20,7 +20,7 @@ import pytest
 from blocks import processes
 from blocks.server import api, guard, layout, lifecycle, port
 from tests.attacks.neighbour import NOBODY, Neighbour, neighbour, root_only
-from tests.blocks.server.stack_kills import kill, pids, wait_for_another, wait_until_ready
+from tests.blocks.server.stack_kills import kill, pids, start_apart, wait_for_another, wait_until_ready
 
 pytestmark = [pytest.mark.attack, root_only, pytest.mark.xdist_group("neighbours")]
 
@@ -71,7 +71,7 @@ def let_go() -> None:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give a server stack that is up."""
     folder = tmp_path_factory.mktemp("attacked") / "home"
-    lifecycle.start(folder)
+    start_apart(folder)
     wait_until_ready(folder)
     yield folder
     lifecycle.stop(folder, now=True)
@@ -224,7 +224,7 @@ def test_a_silent_socket_ends_by_time_and_a_few_dozen_by_number(home: Path) -> N
 def open_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give a server stack without a password."""
     folder = tmp_path_factory.mktemp("open") / "home"
-    lifecycle.start(folder, auth=False)
+    start_apart(folder, auth=False)
     lifecycle.wait_for_server(folder, timeout_seconds=120)
     yield folder
     lifecycle.stop(folder, now=True)

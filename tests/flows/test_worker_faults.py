@@ -16,7 +16,7 @@ from uuid import UUID
 import pytest
 
 from blocks.server import deployments, layout, lifecycle
-from tests.blocks.server.stack_kills import kill, pids, wait_for_another, wait_until_ready
+from tests.blocks.server.stack_kills import kill, pids, start_apart, wait_for_another, wait_until_ready
 from tests.flows.gatehouse import enrol
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, plan_of, undecidable
 from tests.flows.processes import Traffic, traffic
@@ -36,9 +36,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     from tests.conftest import Server, _settings  # noqa: PLC0415
 
     home: Path = tmp_path_factory.mktemp("worker") / "stack"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("SHIPWAY_KEY_FILE", raising=False)  # of the server that other tests share: this one has keys of its own
-        lifecycle.start(home)
+    start_apart(home)
     try:
         wait_until_ready(home)
         with _settings(home), pytest.MonkeyPatch.context() as patch:

@@ -6,12 +6,22 @@ import os
 import signal
 import time
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from blocks import processes
 from blocks.server import lifecycle, supervisor
 
 SERVICES = [service.name for service in supervisor.SERVICES]
 READY_SECONDS = 120
+
+
+def start_apart(home: Path, **asked: Any) -> None:
+    """Start a server stack with keys of its own, not those of the one that other tests share, which the environment may name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("SHIPWAY_KEY_FILE", raising=False)
+        lifecycle.start(home, **asked)
 
 
 def wait_until_ready(home: Path) -> None:

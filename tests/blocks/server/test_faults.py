@@ -9,7 +9,7 @@ import pytest
 
 from blocks import processes
 from blocks.server import api, layout, lifecycle, port
-from tests.blocks.server.stack_kills import READY_SECONDS, SERVICES, kill, pids, wait_for_another, wait_until_ready
+from tests.blocks.server.stack_kills import READY_SECONDS, SERVICES, kill, pids, start_apart, wait_for_another, wait_until_ready
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.xdist_group("stack")]
 
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.xdist_group("s
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Give a server stack that is up, and see that nothing of it is left in the end."""
     folder = tmp_path_factory.mktemp("stack") / "home"
-    lifecycle.start(folder)
+    start_apart(folder)
     wait_until_ready(folder)
     yield folder
     lifecycle.stop(folder, now=True)
