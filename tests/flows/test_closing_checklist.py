@@ -10,7 +10,6 @@ import pytest
 
 from tests.flows.gatehouse import People, enrol, forge, go_on, post
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well
-from tests.flows.processes import Traffic
 from tests.flows.ticking import form, key_of, refusals, tick, ticked
 
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(300)]
