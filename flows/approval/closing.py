@@ -6,12 +6,14 @@ from contextlib import suppress
 from datetime import timedelta
 
 from blocks.errors import Refused, Temporary, WorldMoved
+from blocks.key_folder.heads import KeyFolderFault
 from flows.approval.checklist import ask_for_ticks, end_checklist, expect_ticked, ticked_within
 from flows.lifecycle.context import Phase
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.lock import under_way
 from tasks.lifecycle.retries import retried
+from tasks.lifecycle.window_turns import give_turns
 from tasks.record.journal import read_entries
 from tasks.rules.approval.closing import GIVES_WAY_AT, end_in_words, waits_for_lock
 from tasks.rules.approval.ticks import open_items
@@ -40,6 +42,8 @@ async def close_checklist(phase: Phase, inputs: Inputs, found: PhaseResult) -> P
         return found
     ended = await phase.read("gate", name=ticks_name(CLOSING))
     if ended is None:
+        with suppress(KeyFolderFault):  # it changes production no more, so other services of its group may; if that fails, at its end
+            await give_turns(phase.owner)
         opened, expires = await ticked_within(phase, CLOSING)
         gives_way = opened + timedelta(minutes=phase.plan.checklist.gives_way_after_minutes)
 

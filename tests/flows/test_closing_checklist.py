@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -29,7 +29,8 @@ def plan_of(stage: Stage, people: People, **checklist: Any) -> str:
         {"name": "invoices", "text": "An invoice was read", "who": [grace], "before": "closing"},
     ]
     section = {"tests_passed": False, "items": items, **checklist}
-    return stage.plan(checklist=section, approval={"quorum": 0, "block": f"approvers/{people.name}"})
+    windows = {"one_at_a_time": f"group-{stage.name}"}
+    return stage.plan(checklist=section, windows=windows, approval={"quorum": 0, "block": f"approvers/{people.name}"})
 
 
 async def hold(stage: Stage, version: str, people: People, **checklist: Any) -> Ran:
@@ -39,6 +40,15 @@ async def hold(stage: Stage, version: str, people: People, **checklist: Any) -> 
     position = await stage.platform("production").current()
     assert (position["baseline"], position["owner"]) == (version, ran.id)
     return ran
+
+
+async def expect_turn_is_free(stage: Stage) -> None:
+    """Expect that another service of the group may change production."""
+    from tasks.lifecycle.window_turns import give_turns, take_turns  # noqa: PLC0415
+
+    other = str(uuid4())
+    assert await take_turns([f"group-{stage.name}"], run=other, what="another service") is None
+    await give_turns(other)
 
 
 async def status_of(run: str) -> dict[str, Any]:
@@ -82,6 +92,7 @@ async def test_what_is_open_at_the_time_limit_is_said_everywhere_and_the_version
 
     ada, grace = people.names
     held = await hold(stage, "3.2", people, expires_after_minutes=0.3)
+    await expect_turn_is_free(stage)
     late = await form(people, ada, held.id, "announced=https://x/1")
     await tick(stage, held.id, await form(people, grace, held.id, "invoices"))
     await asyncio.sleep(18)
@@ -146,3 +157,23 @@ async def test_another_release_of_the_service_ends_the_wait(stage: Stage, people
     await stage.put_back(other)
     await check_closed(stage, await go_on(stage, other), outcome="deployed")
     await check_well(stage, version="3.7")
+
+
+@pytest.mark.usefixtures("visitors")
+async def test_production_alone_waits_for_them_too(stage: Stage, people: People) -> None:
+    """Behind its own gate; it does not ask before production for what is done after it."""
+    _, grace = people.names
+    plan = plan_of(stage, people, expires_after_minutes=0.3)
+    run = await stage.ask("production", plan=plan, version=stage.tag("3.8"), requester="rita", reason="a test")
+    await stage.runner.run(run, "production")
+    assert (await stage.seen(run)).entries[-1].name == "checklist closing question 1"
+    assert (await stage.platform("production").current())["baseline"] == "3.8"
+    found = await post(run, await form(people, grace, run, "invoices"))
+    assert found.status.value == "ACCEPT"
+    await stage.runner.run(run, "production")
+    await asyncio.sleep(18)
+    await stage.put_back(run)
+    await stage.runner.run(run, "production")
+    ran = await stage.seen(run)
+    assert (ran.state, "announced" in ran.message, "invoices (" in ran.message) == ("Deployed", True, False), ran
+    await check_closed(stage, ran, outcome="deployed")
