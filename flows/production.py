@@ -11,6 +11,7 @@ from pydantic import Field
 
 from blocks.errors import BadInput, Refused
 from flows.approval.checklist import pass_checklist
+from flows.approval.closing import close_checklist
 from flows.approval.gate import pass_gate, too_old
 from flows.lifecycle.context import Phase, begin_phase, expect_own_environments
 from flows.lifecycle.finalize import end_watch
@@ -79,7 +80,7 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
         raise BadInput(f"{environment} is not production", field="environment", fix="Run the phase `staging` for staging.")
     await expect_own_environments(phase)
     inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
-    await pass_checklist(phase, inputs, "production", items=phase.plan.checklist.items)
+    await pass_checklist(phase, inputs, "production", items=phase.plan.checklist.before_production())
     opened = await read_entry(phase.owner, "opened")
     requester = opened.who if opened else ""
     approval = await pass_gate(phase, inputs, name="production", requester=requester, opens=await opens_at(phase))
@@ -93,7 +94,7 @@ async def _alone(phase: Phase, version: str, *, environment: str) -> PhaseResult
         if not rolled_out.passed:
             return rolled_out
         found = rolled_out
-    return found
+    return await close_checklist(phase, inputs, found)
 
 
 async def _when_it_may(phase: Phase, version: str, *, wave: Sequence[str], approval: Approval, inputs: Inputs | None) -> WaveResult:

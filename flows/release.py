@@ -11,6 +11,7 @@ from prefect import State, flow
 
 from blocks.errors import Refused
 from flows.approval.checklist import pass_checklist
+from flows.approval.closing import close_checklist
 from flows.approval.failed_script import ends_after
 from flows.approval.gate import pass_gate, too_old
 from flows.approval.inconclusive import may_proceed
@@ -95,7 +96,7 @@ async def _course(phase: Phase, version: str) -> PhaseResult:
             opens=await opens_at(this_round), latest=latest,
         )  # fmt: skip
         if await _still_the_same(this_round, inputs):
-            return await _deploy(this_round, version, approval=approval)
+            return await close_checklist(this_round, inputs, await _deploy(this_round, version, approval=approval))
     raise Refused(
         f"plan, change log or running version changed {MOST_ROUNDS} times while this release was prepared; "
         "release again once changes have stopped"

@@ -18,6 +18,8 @@ from tasks.lifecycle.lock import OPEN, OUTCOME, busy, change_tags, holder_of
 from tasks.lifecycle.run_labels import HOST
 from tasks.notify import alert
 from tasks.record.journal import append_entry
+from tasks.record.kept_entries import kept_entries
+from tasks.rules.approval.closing import gives_way_at
 from tasks.rules.lifecycle.ending import STATE_NAMES
 from tasks.rules.plan.plan import Plan
 
@@ -49,6 +51,8 @@ async def refuse_if_busy(run: FlowRun) -> bool:
         holder = await holder_of(client, plan.service)
         if holder is None or holder.run == str(run.id):
             return False
+        if gives_way_at(await kept_entries(holder.run)) is not None:
+            return False  # it is deployed, and ends its wait for ticks once another release waits for it
         await _refuse(client, run, plan, reason=busy(plan.service, holder))
     return True
 

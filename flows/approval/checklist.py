@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from blocks.errors import Refused, Skipped
@@ -26,9 +26,11 @@ from tasks.rules.approval.ticks_form import PROGRESS, Progress, facts_in, progre
 from tasks.rules.evidence.inputs import Inputs
 from tasks.rules.plan.checklist import Before, TickedItem
 from tasks.rules.record.durations import SUSPENDS_UNTIL
+from tasks.rules.record.entries import Entry
 from tasks.rules.record.gates import ANSWER
 from tasks.rules.rollout.steps import ticks_name
 
+Ends = Callable[[], Awaitable[str]]
 WHOLE = StepFields(environment="", step=None)
 
 
@@ -51,24 +53,54 @@ async def pass_checklist(
     items = phase.plan.checklist.items_before(before) if items is None else items
     if not open_items(items, (), required=True):
         return
-    part = part_of(phase, ticks_name(before))
-    opened = await opened_at(part, about=WHOLE)
-    expires = opened + timedelta(minutes=phase.plan.checklist.expires_after_minutes)
+    opened, expires = await ticked_within(phase, before)
     expires = expires if latest is None else max(min(expires, latest), opened + timedelta(seconds=1))
+    progress, fault = await ask_for_ticks(phase, inputs, before, items=items, times=(opened, expires))
+    if fault:
+        await _refuse(phase, progress, fault, scheduled=expires == latest)
+    await end_checklist(phase, progress, inputs.version)
+
+
+async def ticked_within(phase: Phase, before: Before) -> tuple[datetime, datetime]:
+    """Give when people were asked first to tick the items before a phase, and until when they may by the plan."""
+    opened = await opened_at(part_of(phase, ticks_name(before)), about=WHOLE)
+    return opened, opened + timedelta(minutes=phase.plan.checklist.expires_after_minutes)
+
+
+async def ask_for_ticks(
+    phase: Phase, inputs: Inputs, before: Before, *, items: Sequence[TickedItem], times: tuple[datetime, datetime],
+    ends: Ends | None = None, more: Mapping[str, str] | None = None,
+) -> tuple[Progress, str]:  # fmt: skip
+    """Ask people, one question after the other, until they ticked every required item, or the time is up.
+
+    Args:
+        phase: The release and its round.
+        inputs: What it is about; each tick is bound to it.
+        before: The phase that comes next.
+        items: The items.
+        times: When they were asked first, and until when they may tick.
+        ends: Says before each question why there is none; "" asks it.
+        more: What the entry with which they are asked holds besides.
+
+    Returns:
+        How far it is, and why required items are still open; "" if none is.
+    """
+    part = part_of(phase, ticks_name(before))
     facts = facts_in(await read_entries(phase.owner), round=phase.round)
     done: dict[str, Ticked] = {}
     wrong, refusal = 0, ""
     for number in range(1, MOST_QUESTIONS):
-        gate = await _question(part, inputs, before, number, times=(opened, expires), items=items)
+        gate = await _question(part, inputs, before, number, times=times, items=items)
         progress = Progress(before, items, done, facts)
         is_asked = gate.key in asked_keys()
         if not open_items(items, done, required=True):
-            await _complete(phase, progress, inputs.version)
-            return
-        if fault := _closed(gate, wrong, phase.plan.approval.max_wrong_codes, is_asked=is_asked):
-            await _refuse(phase, progress, fault, scheduled=expires == latest)
+            return progress, ""
+        fault = _closed(gate, wrong, phase.plan.approval.max_wrong_codes, is_asked=is_asked)
+        fault = fault or ("" if is_asked or ends is None else await ends())
+        if fault:
+            return progress, fault
         if not is_asked:
-            await _ask(part, gate, progress, refusal)
+            await _ask(part, gate, progress, refusal, more=more or {})
         given = await retried(fetch_ticks)(gate, items=items)
         if given.is_empty():
             continue
@@ -77,7 +109,7 @@ async def pass_checklist(
         wrong += judgement.is_wrong_code
         refusal = "" if judgement.proof else judgement.reason
         await _record(part, gate, given, judgement, items=items, done=done)
-    raise Refused(f"the checklist was asked {MOST_QUESTIONS} times without ticks that count; ask for the release again")
+    return progress, f"it was asked {MOST_QUESTIONS} times without ticks that count"
 
 
 async def expect_ticked(
@@ -152,7 +184,7 @@ def _closed(gate: Gate, wrong: int, most: int, *, is_asked: bool) -> str:
     return "" if is_asked or now() < gate.expires_at else f"it was not complete by {moment_text(gate.expires_at)}"
 
 
-async def _ask(part: Phase, gate: Gate, progress: Progress, refusal: str) -> None:
+async def _ask(part: Phase, gate: Gate, progress: Progress, refusal: str, *, more: Mapping[str, str]) -> None:
     missing = open_items(progress.items, progress.done)
     who = dict.fromkeys(name for item in missing for name in item.who)
     await part.append(
@@ -162,7 +194,7 @@ async def _ask(part: Phase, gate: Gate, progress: Progress, refusal: str) -> Non
         why=f"{progress.of()} are through, until {gate.expires_at:%Y-%m-%d %H:%M} UTC",
         evidence={
             "digest": gate.digest, "key": gate.key, "opened": gate.opened_at.isoformat(), "nonce": gate.nonce,
-            PROGRESS: progress.as_evidence(), SUSPENDS_UNTIL: gate.expires_at.isoformat(),
+            PROGRESS: progress.as_evidence(), SUSPENDS_UNTIL: gate.expires_at.isoformat(), **more,
         },
     )  # fmt: skip
     await _publish(part, progress, gate.version)
@@ -204,19 +236,37 @@ async def _record_tick(part: Phase, tick: Tick, ticks: Sequence[Tick], proof: Pr
     )  # fmt: skip
 
 
-async def _complete(phase: Phase, progress: Progress, version: str) -> None:
+async def end_checklist(phase: Phase, progress: Progress, version: str, *, fault: str = "") -> Entry:
+    """Write how the checklist before a phase ended, unless the record has that already.
+
+    Args:
+        phase: The release and its round.
+        progress: How far it is.
+        version: The version under release.
+        fault: Why required items stay open; "" if none is open.
+
+    Returns:
+        The entry.
+    """
     name = ticks_name(progress.before)
-    if await phase.read("gate", name=name) is None:
-        left = ", ".join(item.name for item in open_items(progress.items, progress.done))
-        why = f"{progress.of()} are through" + (f"; optional and open: {left}" if left else "")
-        evidence = {PROGRESS: progress.as_evidence()}
-        await phase.append(f"The checklist before {progress.before} is complete", kind="gate", name=name, why=why, evidence=evidence)
-        await _publish(phase, progress, version)
+    written = await phase.read("gate", name=name)
+    if written is not None:
+        return written
+    left = ", ".join(item.name for item in open_items(progress.items, progress.done))
+    why = _still_open(progress, fault) if fault else f"{progress.of()} are through" + (f"; optional and open: {left}" if left else "")
+    what, evidence = f"The checklist before {progress.before} is {'not ' if fault else ''}complete", {PROGRESS: progress.as_evidence()}
+    entry = await phase.append(what, kind="gate", name=name, why=why, evidence=evidence)
+    await _publish(phase, progress, version)
+    return entry
+
+
+def _still_open(progress: Progress, fault: str) -> str:
+    missing = ", ".join(f"{item.name} ({' or '.join(item.who)})" for item in open_items(progress.items, progress.done, required=True))
+    return f"{fault}; still open: {missing}; {progress.of()} are through"
 
 
 async def _refuse(phase: Phase, progress: Progress, fault: str, *, scheduled: bool) -> None:
-    missing = ", ".join(f"{item.name} ({' or '.join(item.who)})" for item in open_items(progress.items, progress.done, required=True))
-    why = f"{fault}; still open: {missing}; {progress.of()} are through"
+    why = _still_open(progress, fault)
     what = f"The checklist before {progress.before} is not complete"
     await phase.append(what, kind="refused", name=ticks_name(progress.before), why=why, evidence={PROGRESS: progress.as_evidence()})
     raise (Skipped if scheduled else Refused)(f"the checklist before {progress.before}: {why}")

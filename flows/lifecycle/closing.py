@@ -1,4 +1,4 @@
-"""The entry that closes a record; people are told how a run ended also while the storage does not take it."""
+"""How a run ends by what is kept of it, and the entry that closes its record; people are told also while the storage does not take it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,16 @@ from blocks.outside_text import OutsideText, as_ending
 from flows.lifecycle.context import Phase
 from tasks.notify import alert
 from tasks.record.journal import append_entry
-from tasks.rules.lifecycle.ending import QUIET
+from tasks.record.kept_entries import kept_entries
+from tasks.rules.lifecycle.ending import QUIET, Ending, while_closing
+
+
+async def ending_while_closing(run: str, ending: Ending) -> Ending:
+    """Give the ending of a run: one that only waited for ticks of what is done after its deployment ends as deployed.
+
+    What is kept beside the key says that it did, so that neither a storage that does not answer nor a changed record rolls it back.
+    """
+    return while_closing(ending, await kept_entries(run))
 
 
 async def close_record(

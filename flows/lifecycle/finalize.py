@@ -16,7 +16,7 @@ from prefect.states import Completed, Failed
 from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Tampered, Temporary
 from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.acting import acting_for
-from flows.lifecycle.closing import close_record
+from flows.lifecycle.closing import close_record, ending_while_closing
 from flows.lifecycle.context import Phase, begin_phase, platform_of
 from flows.lifecycle.observed import observe_deployed
 from flows.lifecycle.publishing import publish
@@ -60,6 +60,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
     """
     with rolling_back():
         plan, version = as_opened(await read_entry(run, "opened"), plan=plan, version=version)
+        ending = await ending_while_closing(run, ending)
     with acting_for(run), rolling_back(on=ending.name != "deployed"):
         if not marked:
             await retried(mark_running)(run)

@@ -10,7 +10,11 @@ from flows.lifecycle.suspend import wait_until
 from tasks.evidence.releases_there import releases_there
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.lock import busy, lock_service, request_stop, request_stop_by_tags
+from tasks.lifecycle.retries import retried
+from tasks.lifecycle.run_labels import wake_by
 from tasks.record.journal import append_entry, read_entries
+from tasks.record.kept_entries import kept_entries
+from tasks.rules.approval.closing import gives_way_at
 from tasks.rules.plan.targets import environments_reversed
 from tasks.rules.record.durations import QUEUE, SUSPENDS_UNTIL, WAITS_FOR
 from tasks.rules.rollout.waiting import has_begun_work
@@ -20,6 +24,8 @@ LOOK_AGAIN = timedelta(seconds=30)
 
 async def lock_or_wait(phase: Phase, *, run: str) -> None:
     """Lock the service; refuse, queue behind the holder, or have the holder rolled back first, as the plan says.
+
+    A holder that is deployed, and waits only for ticks of what is done after that, is queued for whatever the plan says: it ends that wait.
 
     Args:
         phase: The release.
@@ -34,12 +40,17 @@ async def lock_or_wait(phase: Phase, *, run: str) -> None:
         return
     if has_begun_work(await read_entries(run)):  # in the queue what it has changed would stay as it is, unwatched
         raise Refused(f"{phase.plan.service} was taken by {lock.holder} while this release was under way; what it changed is rolled back")
-    if phase.plan.on_conflict == "refuse":
+    gives_way = gives_way_at(await kept_entries(lock.holder.run))
+    if phase.plan.on_conflict == "refuse" and gives_way is None:
         raise Refused(busy(phase.plan.service, lock.holder))
-    if phase.plan.on_conflict == "supersede":
+    if phase.plan.on_conflict == "supersede" and gives_way is None:
         there = await releases_there(phase.plan, environments_reversed(phase.plan), besides=run)
         await request_stop(list(there), by=run)
         await request_stop_by_tags(phase.plan.service, by=run)
     why = f"the plan says on_conflict: {phase.plan.on_conflict}"
+    if gives_way is not None:
+        why = f"it is deployed, and waits for ticks until {gives_way:%Y-%m-%d %H:%M} UTC at most, as this one waits for it"
     await append_entry(run, f"Waits for {lock.holder}", kind="gate", name=QUEUE, why=why, evidence={SUSPENDS_UNTIL: "", WAITS_FOR: QUEUE})
+    if gives_way is not None:
+        await retried(wake_by)(lock.holder.run, at=gives_way)
     await wait_until(now() + LOOK_AGAIN, name=QUEUE, polls=True)

@@ -190,6 +190,15 @@ async def set_wakeup(run: str, *, at: datetime, held: str = "") -> None:
         await client.update_flow_run_labels(UUID(run), {WAKE_AT: at.isoformat(), HELD: held})
 
 
+@task(name="wake by", **OBSERVE)
+async def wake_by(run: str, *, at: datetime) -> None:
+    """Have another run that waits resumed at a moment, if that is before its own wake-up time; one that was deleted has no wake-up time."""
+    async with whatever_is_left(run) as (client, found):
+        said = str(found.labels.get(WAKE_AT) or "") if found is not None else ""
+        if found is not None and said and datetime.fromisoformat(said) > at:
+            await client.update_flow_run_labels(UUID(run), {WAKE_AT: at.isoformat()})
+
+
 @task(name="end attempt", **OBSERVE)
 async def end_attempt(run: str, *, outcome: str) -> None:
     """Give up the service's lock and mark the run with its outcome; on the server it stays open until its final state is set.

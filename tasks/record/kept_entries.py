@@ -1,7 +1,7 @@
-"""The entries that a rollback goes by, beside the approval key, too: the record in the storage can be lost, which must not read as empty.
+"""The entries by which a run ends, beside the approval key, too: the record in the storage can be lost, which must not read as empty.
 
 What a run was asked for, which version is bad, how an environment is rolled back, which migrations began: without them a rollback that
-begins anew would choose anew, by what it brought there itself.
+begins anew would choose anew, by what it brought there itself. And that a release which is deployed and verified waits for ticks alone.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from contextlib import suppress
 from blocks.errors import BadInput, Refused
 from blocks.key_folder.kept_files import kept_names, read_kept
 from tasks.lifecycle.kept_runs import RUN, write
+from tasks.rules.approval.closing import is_of_closing
 from tasks.rules.record.entries import Entry, Kind, parse_entry, to_bytes
 
 FOLDER = "entries"
@@ -21,12 +22,12 @@ KINDS: set[Kind] = {"opened", "rollback", "migration"}
 
 
 async def keep_entry(release: str, entry: Entry) -> None:
-    """Keep an entry, if it is one that a rollback goes by; each run has a folder, so that to read one run's lists no other's.
+    """Keep an entry, if a rollback goes by it, or it is of the checklist before closing; each run has a folder, to list one run's alone.
 
     Raises:
         KeyFolderFault: The key's folder cannot be used.
     """
-    if entry.kind in KINDS:
+    if entry.kind in KINDS or is_of_closing(entry):
         await write(_folder(release), _name(entry.key), {"entry": to_bytes(entry).decode()}, what=WHAT)
 
 

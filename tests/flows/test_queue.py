@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +19,7 @@ from tests.tasks.conftest import offline
 
 __all__ = ["offline", "storage"]
 pytestmark = pytest.mark.usefixtures("offline", "storage")
-OTHER = LockResult(granted=False, holder=Holder("r2", "release shop 2"))
+OTHER = LockResult(granted=False, holder=Holder("00000000-0000-4000-8000-000000000002", "release shop 2"))
 
 
 @pytest.fixture
@@ -76,3 +77,24 @@ async def test_only_a_release_that_has_done_nothing_waits_in_the_queue(
     with pytest.raises(Refused, match="being released already" if waits else "is rolled back"):
         await queue.lock_or_wait(phase, run="r1")
     assert waited == []
+
+
+@pytest.mark.parametrize("on_conflict", ["queue", "supersede", "refuse"])
+async def test_a_release_that_is_deployed_and_waits_for_ticks_is_woken_and_queued_for(
+    waited: list[str], monkeypatch: pytest.MonkeyPatch, on_conflict: str
+) -> None:
+    """It is neither refused for nor stopped, whatever the plan says: its wait ends as soon as people had their time."""
+    until, woken = "2026-03-02T14:15:00+00:00", list[tuple[str, str]]()
+
+    async def wake(run: str, *, at: datetime) -> None:
+        woken.append((run, at.isoformat()))
+
+    monkeypatch.setattr(queue, "wake_by", wake)
+    monkeypatch.setattr(queue, "retried", lambda one: one)
+    phase: Any = SimpleNamespace(plan=SimpleNamespace(service="shop", on_conflict=on_conflict))
+    progress = {"before": "closing", "through": "0 of 1", "open": [{"item": "x", "who": ["ada"], "required": True}], "done": []}
+    asked = {"progress": progress, "suspends_until": until, "gives_way_at": until}
+    await journal.append_entry(OTHER.holder.run, "Asked ada", kind="gate", name="checklist closing question 1", evidence=asked)
+    await journal.append_entry("r1", "Asked", kind="opened")
+    await queue.lock_or_wait(phase, run="r1")
+    assert (waited, woken) == (["queue"], [(OTHER.holder.run, until)])

@@ -65,6 +65,11 @@ class ContractEnvironment(ABC):
         del version
         return False
 
+    async def deploy_by_hand(self, version: str) -> bool:
+        """Let a version serve alone without the platform, as people do by hand; False if the platform names none that runs instead."""
+        del version
+        return False
+
     def job(self, *, succeeds: bool) -> dict[str, Any]:
         """Give the manifest of a Job, for a platform that runs them."""
         raise NotImplementedError(f"override `job` (succeeds={succeeds}): the platform runs Jobs")

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import BadInput, Refused, RolloutFailed, Superseded
-from blocks.platform import Identified, Labelled, Lease, Platform, Previewing, RunsJobs, Strategic
+from blocks.errors import BadInput, Refused, RolloutFailed, Superseded, WorldMoved
+from blocks.platform import Identified, Labelled, Lease, Platform, Previewing, RollsBack, RunsJobs, Strategic
 from tests.platform_contract.environment import ALL, ContractEnvironment
 
 
@@ -19,7 +19,7 @@ def expect(protocol: type, platform: Platform) -> Any:
 
 
 class OptionContract:
-    """Identified, Labelled, Previewing, RunsJobs and Strategic."""
+    """Identified, Labelled, Previewing, RollsBack, RunsJobs and Strategic; and what others deploy by hand."""
 
     async def test_labels_name_each_revision_that_runs(self, environment: ContractEnvironment) -> None:
         """Baseline and canary are told apart by `revision`, which stays the same from one reading to the next."""
@@ -41,6 +41,32 @@ class OptionContract:
         assert found["changes"]
         assert all(isinstance(line, str) for part in found.values() for line in part)
         assert await environment.platform().current() == before
+
+    async def test_what_others_deployed_is_named_and_a_rollback_returns_to_what_they_replaced(
+        self, environment: ContractEnvironment
+    ) -> None:
+        """It stays the baseline, and stops a release; only a rollback brings it back, by effects as any version, and once."""
+        lease = await environment.platform().acquire_lease("run-1")
+        await environment.bring(lease, environment.second, ALL)
+        await environment.platform().promote(lease)
+        await environment.platform().release_lease(lease)
+        if not await environment.deploy_by_hand(environment.third):
+            pytest.skip("the platform names none that runs instead")
+        position = await environment.platform().current()
+        assert (position["baseline"], position["canary"], position.get("instead")) == (environment.second, None, environment.third)
+        lease = await environment.platform().acquire_lease("run-2")
+        with pytest.raises(WorldMoved):
+            await environment.platform().prepare(environment.first, lease, timeout_seconds=environment.ready_seconds)
+        lease = await environment.platform().acquire_lease("rollback-1", takeover=True)
+        rollback = expect(RollsBack, environment.platform())
+        await rollback.rolling_back().prepare(environment.second, lease, timeout_seconds=environment.ready_seconds)
+        await rollback.rolling_back().shift(ALL, lease)
+        await rollback.rolling_back().promote(lease)
+        await rollback.rolling_back().prepare(environment.second, lease, timeout_seconds=environment.ready_seconds)  # it is there already
+        await environment.expect_answers(environment.second)
+        found = await environment.platform().current()
+        assert (found["baseline"], found["canary"], found["previous"]) == (environment.second, None, position["previous"])
+        assert not {"instead", "trouble"} & set(found)
 
     async def test_a_job_runs_once_however_often_it_is_asked_for(self, environment: ContractEnvironment) -> None:
         """A second call of the same owner, under a newer lease too, finds the first one's Job; another owner's is another Job."""

@@ -16,12 +16,16 @@ from prefect.workers.process import ProcessWorkerResult
 from blocks.server.worker import refusing
 from tasks.lifecycle.lock import OPEN, lock_service
 from tasks.lifecycle.run_labels import begin_attempt
-from tasks.record.journal import read_entries
+from tasks.record.journal import append_entry, read_entries
 from tasks.refusal import TOLD_AN_HOUR, refuse_if_busy, turn_to_tell
 from tasks.rules.record.entries import outcome_of, verify_chain
 from tests.flows.harness import plan_of
 from tests.tasks.server_runs import new_run, nothing, seen, service
 
+WAITS = {
+    "progress": {"before": "closing", "through": "0 of 1", "open": [], "done": []},
+    "suspends_until": "2026-03-02T14:15:00+00:00", "gives_way_at": "2026-03-02T14:15:00+00:00",
+}  # fmt: skip
 on_server = [pytest.mark.server, pytest.mark.usefixtures("server")]
 
 
@@ -60,7 +64,7 @@ class TestOnTheServer:
         assert (outcome_of(entries), verify_chain(entries), [entry.kind for entry in entries]) == ("refused", [], ["opened", "closed"])
 
     @pytest.mark.slow
-    @pytest.mark.parametrize("case", ["free", "its own", "queue", "supersede", "no plan", "untagged", "begun"])
+    @pytest.mark.parametrize("case", ["free", "its own", "queue", "supersede", "no plan", "untagged", "begun", "waits for ticks"])
     async def test_everything_else_is_left_to_the_run(self, tmp_path: Path, case: str) -> None:
         """A free service, one that the run holds, another rule in the plan, a broken plan, a run that only looks or goes on."""
         name = service()
@@ -68,8 +72,11 @@ class TestOnTheServer:
         run = await requested(str(tmp_path / "none") if case == "no plan" else plan, tags=() if case == "untagged" else (OPEN,))
         if case == "begun":
             await begin_attempt.fn(str(run.id), name="", tags=[])
+        holder = str(run.id) if case == "its own" else await new_run()
+        if case == "waits for ticks":  # it is deployed, and gives way
+            await append_entry(holder, "Asked ada", kind="gate", name="checklist closing question 1", evidence=WAITS)
         if case != "free":
-            await lock_service.fn(name, run=str(run.id) if case == "its own" else await new_run())
+            await lock_service.fn(name, run=holder)
         assert not await refuse_if_busy(await seen(str(run.id)))
         assert (await seen(str(run.id))).state_name == "Scheduled"
         assert await read_entries(str(run.id)) == []

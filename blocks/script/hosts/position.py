@@ -60,7 +60,8 @@ def position_of_hosts(
 
     Returns:
         The position. A version is ready if every host that runs it is well and, of the baseline, if every host that does not run the
-        canary runs it. What is not known, or not as it was noted, is in `trouble`, with the hosts' names.
+        canary runs it. What is not known, or not as it was noted, is in `trouble`, with the hosts' names. What others deployed is `instead`
+        if it is the same on each host that answers.
     """
     canary = known["canary"]
     baseline = known["baseline"] or (_most_common(answers) if canary is None else None)
@@ -81,6 +82,8 @@ def position_of_hosts(
             position["ready"][version] = bool(wanted) and all((host, version) in well for host in wanted)
     if trouble := _trouble({**known, "baseline": baseline}, answers, is_noted=known["baseline"] is not None):
         position["trouble"] = trouble
+    if other := _instead(known, answers):
+        position["instead"] = other
     return position
 
 
@@ -128,6 +131,13 @@ def _most_common(answers: Sequence[Answer]) -> str | None:
     """Give the version that most hosts run, the first one of several, if nothing was ever noted."""
     found = Counter(one.running.serves for one in answers if one.running is not None and one.running.serves is not None)
     return found.most_common(1)[0][0] if found else None
+
+
+def _instead(known: Known, answers: Sequence[Answer]) -> str:
+    """Name what every host that answers runs instead of the noted baseline, without a script of ours; "" if they do not agree."""
+    seen = (position_of(known, one.running, splits=False, owner=None, generation=0) for one in answers if one.running is not None)
+    named = {position.get("instead", "") for position in seen}
+    return named.pop() if len(named) == 1 else ""
 
 
 def _trouble(known: Known, answers: Sequence[Answer], *, is_noted: bool) -> str:

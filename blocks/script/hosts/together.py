@@ -18,6 +18,8 @@ from blocks.script.hosts.effects import OnHost
 from blocks.script.hosts.outcome import error_of, may_go_on
 from blocks.script.hosts.position import Answer, position_of_hosts, to_restore, unknown
 from blocks.script.hosts.shares import Course, backward
+from blocks.script.state import Run
+from blocks.script.tries import as_replaced
 from blocks.script.words import OWED, Act, Running
 
 T = TypeVar("T")
@@ -148,8 +150,14 @@ class Together:
             position = (await self.position())[0]
         if "trouble" in position and not rolls_back:
             raise WorldMoved(position["trouble"])
+        position = as_replaced({**notes, "run": await self._run_for(lease, version)}, version, position, rolls_back=self.shared.rolls_back)
         if version != position["baseline"]:
             await self.note_canary(lease, version, position)
+
+    async def _run_for(self, lease: Lease, version: str) -> Run | None:
+        """Find a script that this owner ran for a version on any of the hosts."""
+        runs = [(await host.notes())["run"] for host in self.hosts]
+        return next((run for run in runs if run and (run["owner"], run["version"]) == (lease["owner"], version)), None)
 
     async def undo(self, lease: Lease) -> None:
         """Have each host that a script touched return to the baseline, in reverse; errors as of `act`."""

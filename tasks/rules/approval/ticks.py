@@ -19,7 +19,7 @@ from tasks.rules.approval.answers import Outcome, printable
 from tasks.rules.approval.gates import Gate
 from tasks.rules.approval.proofs import ApprovedAction, Proof, Trust, read_proof, same_name, verify_proofs
 from tasks.rules.approval.statement import OF_A_CHECKLIST, Value, canonical_json, extended
-from tasks.rules.plan.checklist import BEFORE, Before, TickedItem
+from tasks.rules.plan.checklist import BEFORE, CLOSING, Before, TickedItem
 from tasks.rules.plan.types import TargetName
 from tasks.rules.record.entries import Entry, select
 
@@ -223,13 +223,13 @@ def ticks_problems(
     Returns:
         One sentence for each required item that is not proved, and the proofs of those that are.
     """
-    gates, every = {gate_name(before, round) for before in BEFORE}, list(items)
+    every = list(items)
     found = {str(entry.evidence.get("item")): ticks_in(entry) for entry in ticks_of(entries, round=round)}
     problems: list[str] = []
     proofs: list[Proof] = []
     for item in open_items(every, (), required=True):
         ticks, proof = found.get(item.name, ((), "it is not ticked"))
-        fault = proof if isinstance(proof, str) else _fault(item, ticks, proof, every, subject=subject, trust=trust, gates=gates)
+        fault = proof if isinstance(proof, str) else _fault(item, ticks, proof, every, subject=subject, trust=trust, round=round)
         if fault:
             problems.append(f"{item.name}: {fault}")
         elif isinstance(proof, Proof):
@@ -239,12 +239,12 @@ def ticks_problems(
 
 def _fault(
     item: TickedItem, ticks: Sequence[Tick], proof: Proof, items: Sequence[TickedItem],
-    *, subject: ApprovedAction, trust: Trust, gates: Collection[str],
+    *, subject: ApprovedAction, trust: Trust, round: int,
 ) -> str:  # fmt: skip
     own = next((tick for tick in ticks if tick.item == item.name), None)
     if own is None:
         return "its proof is for other items"
-    if proof.gate not in gates:
+    if proof.gate not in {gate_name(before, round) for before in BEFORE if (before == CLOSING) == (item.before == CLOSING)}:
         return f"its proof is for gate {proof.gate}"
     if wrong := evidence_fault(own, item):
         return wrong

@@ -9,7 +9,7 @@ from tasks.rules.approval.form import RUN_CHARACTERS, escaped
 from tasks.rules.approval.gates import Gate, moment_text
 from tasks.rules.approval.ticks import Ticked, open_items
 from tasks.rules.plan.checklist import Before, TickedItem
-from tasks.rules.record.entries import Entry, select
+from tasks.rules.record.entries import Entry, outcome_of, select
 
 PROGRESS = "progress"  # in the evidence of the entries with which people are asked, and of the last one
 MAX_CHARACTERS = 12_000
@@ -65,14 +65,20 @@ def waits_for_ticks(entries: Sequence[Entry]) -> bool:
 
 
 def checklist_in_words(entries: Sequence[Entry]) -> str:
-    """Say how far the checklist of a release is, and who has what; "" if people tick nothing, or the release ended."""
+    """Say how far the checklist of a release is, and who has what; "" if people tick nothing, or it ended without a required one open."""
     told = [entry.evidence[PROGRESS] for entry in entries if entry.kind == "gate" and PROGRESS in entry.evidence]
-    if not told or any(entry.kind == "closed" for entry in entries):
+    if not told:
         return ""
-    last = told[-1]
+    last, is_closed = told[-1], any(entry.kind == "closed" for entry in entries)
+    if is_closed and not (outcome_of(list(entries)) == "deployed" and any(one["required"] for one in last["open"])):
+        return ""
     missing = [f"{one['item']} ({' or '.join(one['who'])}{'' if one['required'] else ', optional'})" for one in last["open"]]
     done = [f"{one['item']} {one['did']} by {one['who']}" for one in last["done"]]
-    words = [f"checklist before {last['before']}: {last['through']}", *done, *([f"open: {', '.join(missing)}"] if missing else [])]
+    words = [
+        f"checklist before {last['before']}{' NOT COMPLETE' if is_closed else ''}: {last['through']}",
+        *done,
+        *([f"open: {', '.join(missing)}"] if missing else []),
+    ]
     return "; ".join(words)
 
 

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from tasks.rules.approval.closing import last_progress
 from tasks.rules.approval.ticks_form import PROGRESS
 from tasks.rules.documentation.rollback import has_changed_anything, rollback_lines
 from tasks.rules.documentation.template import filled
@@ -90,10 +91,12 @@ def _commits(commits: Sequence[Commit]) -> str:
 
 
 def _ticks(entries: list[Entry]) -> str:
-    """List what people ticked in the last round: ticks of an earlier one were about another release."""
+    """List what people ticked in the last round, as ticks of an earlier one were about another release; and what is open in the end."""
     newest = max((entry.round for entry in select(entries, kind="tick")), default=0)
     found = select(entries, kind="tick", round=newest)
     rows = [f"| {plain(one.name)} | {plain(one.what)} | {plain(one.why)} | {one.at} |" for one in found]
+    progress: Any = last_progress(entries) or {}
+    rows += [f"| {plain(str(one['item']))} | NOT TICKED: {plain(str(one['text']))} | | |" for one in progress.get("open", ())]
     return "\n".join(["| Item | Who did what | Evidence | When |", "|---|---|---|---|", *rows]) if rows else "Nothing was to be ticked."
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 from blocks.outside_text import ENDING_LIMIT, OutsideText, as_ending, outside
+from tasks.rules.approval.closing import end_in_words, last_progress, still_open
 from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.targets import is_production, target_of
 from tasks.rules.record.entries import Entry
@@ -14,6 +15,7 @@ from tasks.rules.record.entries import Entry
 PARTLY = "partly_deployed"
 WHY_LIMIT = ENDING_LIMIT // 2  # of the reason where a rollback follows it: a long one must not push that out of the sentence
 Name = Literal["deployed", "rolled_back", "refused", "failed", "cancelled", "stopped", "skipped"]
+LEAVES_DEPLOYED = {"refused", "failed", "skipped"}  # while people tick what is done after the deployment
 QUIET = {"deployed", "skipped"}  # without an alert
 STATE_NAMES = {
     "deployed": "Deployed",
@@ -43,6 +45,20 @@ class Ending:
     def from_entry(cls, entry: Entry) -> Self:
         """Read the ending back that was decided before a process died."""
         return cls(entry.evidence["ending"], as_ending(entry.why))
+
+
+def while_closing(ending: Ending, entries: Sequence[Entry]) -> Ending:
+    """Let a release that was deployed and verified, and waited for ticks alone, end as deployed, whatever keeps it from asking on.
+
+    Args:
+        ending: Why it ends; a cancellation and a rollback are what they are.
+        entries: Its record, whole.
+    """
+    progress = last_progress(entries)
+    if progress is None or ending.name not in LEAVES_DEPLOYED:
+        return ending
+    why = f"still open: {still_open(progress)}; people could not be asked any more: {ending.reason}"
+    return Ending("deployed", as_ending(end_in_words(progress, why)))
 
 
 def final_outcome(

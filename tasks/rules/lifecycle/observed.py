@@ -14,6 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.analysis.platform_counts import increase
+from tasks.rules.approval.closing import last_progress
 from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.results import PhaseResult, worst_of
 from tasks.rules.plan.targets import production_of
@@ -160,7 +161,8 @@ def observed_from(
     asked = taken.parsed()
     if not asked.observe.hours:
         return None
-    until = since + timedelta(hours=asked.observe.hours)
+    begins = since if last_progress(entries) is None else at  # a release that waited for ticks kept the looks off till then
+    until = begins + timedelta(hours=asked.observe.hours)
     due = min(at + timedelta(minutes=asked.observe.every_minutes), until)
     here = [entry for entry in entries if entry.round == round]
     places = {place.environment: _place(select(here, environment=place.environment)) for place in production_of(asked)}

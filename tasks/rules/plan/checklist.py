@@ -9,8 +9,9 @@ from pydantic import Field, field_validator
 
 from tasks.rules.plan.types import Argument, Person, Seconds, Section, TargetName, fault, refuse_doubles
 
-Before = Literal["staging", "production"]
-BEFORE: tuple[Before, ...] = ("staging", "production")
+Before = Literal["staging", "production", "closing"]
+BEFORE: tuple[Before, ...] = ("staging", "production", "closing")
+CLOSING: Before = "closing"  # of a release that is deployed and verified
 Line = Annotated[str, Field(min_length=1, max_length=200)]
 
 
@@ -43,11 +44,11 @@ class TickedItem(Section):
     skipped_by: Annotated[list[Person], Field(max_length=100)] = Field(default_factory=list)
     """Who may skip it, with a reason; empty means that it cannot be skipped."""
     before: Before = "production"
-    """Before which phase it must be ticked."""
+    """Before which phase it must be ticked: `closing` is for what people do once production is deployed and verified."""
 
 
 class Checklist(Section):
-    """Checklist: what must be true before production: facts that are verified automatically, and items that people tick."""
+    """Checklist: what must be true before production, and what people do after it: verified facts, and items that people tick."""
 
     tests_passed: bool = True
     """Require passed tests by the section `tests`."""
@@ -64,7 +65,10 @@ class Checklist(Section):
     items: Annotated[list[TickedItem], Field(max_length=30)] = Field(default_factory=list)
     """Items that people tick, each by name with a code or an SSH signature, as at the gate."""
     expires_after_minutes: Annotated[float, Field(gt=0, le=43_200)] = 1_440
-    """A release whose required items are not all ticked in this time ends as refused, once for each phase."""
+    """A release whose required items are not all ticked in this time ends as refused, once for each phase; before closing it ends as
+    deployed, with the open items named."""
+    gives_way_after_minutes: Annotated[float, Field(ge=0, le=43_200)] = 15
+    """People have at least this time for the items before closing although another release waits for the service; then the wait ends."""
 
     @field_validator("commands", "items")
     @classmethod
@@ -80,9 +84,13 @@ class Checklist(Section):
         """List the items that people tick before a phase."""
         return tuple(item for item in self.items if item.before == before)
 
+    def before_production(self) -> tuple[TickedItem, ...]:
+        """List the items that people tick before production: those before staging, too."""
+        return tuple(item for item in self.items if item.before != CLOSING)
+
     def required(self) -> tuple[TickedItem, ...]:
-        """List the items that people must tick."""
-        return tuple(item for item in self.items if item.required)
+        """List the items that people must tick before production."""
+        return tuple(item for item in self.before_production() if item.required)
 
     def with_people(self, approvers: list[str]) -> Checklist:
         """Fill in who may tick the items that leave it open: the plan's approvers.

@@ -76,7 +76,7 @@ def _checklist_lines(plan: Plan, applying: Sequence[Policy], rules: Rules) -> It
     required = _all(policy.checklist for policy in applying)
     yield Line("checklist", f"without {_words(off, 'exceptions')}", _words(required, "any"), _words(rules.checklist, "none"))
     if ticked := _all(policy.ticked for policy in applying):
-        own = _words([item.name for item in plan.checklist.items if item.required], "none")
+        own = _words([item.name for item in plan.checklist.required()], "none")
         yield Line("checklist.items", own, _words(ticked, "any"), own)
 
 

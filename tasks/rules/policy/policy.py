@@ -136,7 +136,7 @@ class Policy(Section):
     checklist: Annotated[list[ChecklistLine], Field(max_length=5)] = Field(default_factory=list)
     """Lines of the checklist that a plan may not turn off."""
     ticked: Annotated[list[TargetName], Field(max_length=30)] = Field(default_factory=list)
-    """Names of items that people must tick: a plan must have each of them in `checklist.items`, as a required one."""
+    """Names of items that people must tick: a plan must have each of them in `checklist.items`, as a required one before production."""
     least_analysis: LeastAnalysis | None = None
     """The least analysis; left out, it is left to the plan."""
     source: Source | None = None

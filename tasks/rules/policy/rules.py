@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from pydantic import BaseModel, ConfigDict
 
+from tasks.rules.plan.checklist import CLOSING
 from tasks.rules.plan.judgement import PlatformSli, PrometheusSli, Sli
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place, is_production, places_of, section_of
@@ -149,6 +150,11 @@ def _loose_item(plan: Plan, name: str, people: Sequence[str], *, by: str) -> Ite
     if item is None or not item.required:
         yield f"checklist.items: no required item is called {name}, as `ticked` {by} asks. Add `- name: {name}` with its text."
         return
+    if item.before == CLOSING:
+        yield (
+            f"checklist.items[{number}].before: {name} is ticked once production is deployed, and `ticked` {by} asks for it before. "
+            "Write `before: production`, or `before: staging`."
+        )
     for field, named in (("skipped_by", item.skipped_by), ("who", item.who if people else [])):
         if others := [one for one in named if one not in people]:
             listed = f"`approval.approvers` {by} does not list, and `ticked` asks for {name}"

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.rules.plan.checklist import Before
+from tasks.rules.plan.checklist import CLOSING, Before
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.migrations import When
 from tasks.rules.plan.plan import Judgement, Plan, Step
@@ -77,6 +77,7 @@ def steps_of(plan: Plan) -> tuple[PlannedStep, ...]:
             checks=("health",),
             longest_seconds=plan.verification.stability.timeout_seconds + _data_seconds(plan, "post_deploy"),
         ),
+        *_ticks(plan, CLOSING),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from tasks.rules.plan.checklist import Before, TickedItem
+from tasks.rules.plan.checklist import BEFORE, CLOSING, TickedItem
 from tasks.rules.plan.credentials import credentials_in_words, uses_of
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.plan import Plan, Step, Waves
@@ -241,11 +241,12 @@ def _suites(plan: Plan, moment: Moment) -> str:
 
 def _ticks(plan: Plan, step: PlannedStep) -> str:
     """Say what people tick there."""
-    before: Before = "staging" if step.name == ticks_name("staging") else "production"
+    before = next(one for one in BEFORE if step.name == ticks_name(one))
     items = plan.checklist.items_before(before)
     words = "; ".join(f"{one.name}, {one.text.rstrip('.')} ({_who(one)})" for one in items)
     expiry = duration(plan.checklist.expires_after_minutes * 60)
-    return f"Checklist before {before}: people tick {words}. If a required item is still open after {expiry}, the release ends as refused."
+    ends = "deployed, with it named as open" if before == CLOSING else "refused"
+    return f"Checklist before {before}: people tick {words}. If a required item is still open after {expiry}, the release ends as {ends}."
 
 
 def _who(item: TickedItem) -> str:

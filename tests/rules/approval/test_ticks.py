@@ -343,3 +343,22 @@ def test_a_long_checklist_is_cut_with_what_is_left_out() -> None:
     text = ticks_form(GATE, Progress("production", items, {}))
     assert len(text) < 12_100
     assert "more |" in text
+
+
+@pytest.mark.parametrize(
+    ("before", "gate", "holds"),
+    [
+        ("production", "checklist-production", True),
+        ("staging", "checklist-production", True),  # production alone asks for both
+        ("production", "checklist-closing", False),
+        ("closing", "checklist-closing", True),
+        ("closing", "checklist-production", False),
+        ("closing", "checklist-closing-round-2", False),
+    ],
+)
+def test_what_was_ticked_after_the_deployment_counts_for_nothing_before_it(before: Any, gate: str, *, holds: bool) -> None:
+    """Nor the other way round; each round asks anew."""
+    item = ITEMS[1].model_copy(update={"before": before})
+    entries = entries_of(([CALL], proof_of("anna", [CALL], gate=GATE.model_copy(update={"name": gate}))))
+    subject, trust = ApprovedAction("run-1", "", "shop", "1.1", DIGEST), Trust(KEY, ENTRIES, check_signature, "accepted")
+    assert (ticks_problems(entries, items=[item], subject=subject, trust=trust, round=1)[0] == []) == holds

@@ -8,6 +8,7 @@ import pytest
 from tasks.rules.evidence.checklist import Facts, all_passed, judge_checklist
 from tasks.rules.evidence.dependencies import DependencyState
 from tasks.rules.evidence.tests import TestEvidence
+from tasks.rules.plan.checklist import Checklist
 from tasks.rules.plan.plan import Plan
 from tasks.rules.rollout.summary import describe_course, duration
 
@@ -88,14 +89,24 @@ def test_a_command_answers_a_line(commands: dict[str, TestEvidence], outcome: st
 ITEM = {"name": "backup", "text": "A backup was read", "evidence": "link"}
 
 
+def only(item: dict[str, Any]) -> Checklist:
+    """Make a checklist with this item alone."""
+    return Checklist.model_validate({"items": [{**item, "who": ["ada"]}]})
+
+
 def test_the_course_says_what_people_tick() -> None:
     """Before which phase, who, with which evidence, who may skip it, and what silence leads to."""
-    items = [ITEM, {**ITEM, "name": "call", "before": "staging", "who": ["tom"], "skipped_by": ["grace"], "required": False}]
+    after = {**ITEM, "name": "after", "before": "closing"}
+    items = [after, ITEM, {**ITEM, "name": "call", "before": "staging", "who": ["tom"], "skipped_by": ["grace"], "required": False}]
     plan = Plan.model_validate({**RAW, "checklist": {"items": [*items, {**ITEM, "name": "told", "before": "staging"}]}})
     text = "\n".join(describe_course(plan, "1.1", {}))
     assert "Checklist before production: people tick backup, A backup was read (ada or grace with a link). If" in text
     assert "before staging: people tick call, A backup was read (tom with a link, may be skipped by grace, optional); told" in text
     assert "still open after 24 h, the release ends as refused" in text
+    assert "Checklist before closing: people tick after, A backup was read (ada or grace with a link). If" in text
+    assert "still open after 24 h, the release ends as deployed, with it named as open" in text
+    assert [item.name for item in plan.checklist.required()] == ["backup", "told"]
+    assert not plan.model_copy(update={"approval": plan.approval.model_copy(update={"quorum": 0}), "checklist": only(after)}).asks_people()
 
 
 def test_the_course_says_steps_people_and_rollbacks() -> None:

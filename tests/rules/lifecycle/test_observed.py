@@ -66,6 +66,13 @@ def entry(previous: Entry | None, kind: Any, name: str, *, round: int = 1, **evi
     return chain(previous, at=BEGAN, who="shipway", what="Looked", **fields)
 
 
+def test_a_release_that_waited_for_ticks_is_observed_for_the_whole_time_from_its_end_on() -> None:
+    """Its own lease kept the looks off meanwhile."""
+    waited = chain(None, at=BEGAN, kind="gate", who="x", what="x", evidence={"progress": {"before": "closing", "open": []}})
+    assert (begun().until, begun(waited).until) == (BEGAN + 2 * HOUR, BEGAN + MINUTE + 2 * HOUR)
+    assert begun(waited).since == BEGAN
+
+
 def test_nothing_is_observed_unless_the_plan_asks_for_it() -> None:
     """By default."""
     plan = TakenPlan(plan=plan_of("shop"), path="", folder="", repository="")

@@ -69,6 +69,7 @@ def test_a_plan_that_keeps_its_policy_has_no_conflict() -> None:
         ({"checklist": {"tests_passed": False}}, {}, ["checklist.tests_passed", "checklist"]),
         ({}, {"ticked": ["backup"]}, ["checklist.items", "ticked"]),
         ({"checklist": {"items": [{**BACKUP, "required": False}]}}, {"ticked": ["backup"]}, ["checklist.items", "ticked"]),
+        ({"checklist": {"items": [{**BACKUP, "before": "closing"}]}}, {"ticked": ["backup"]}, ["checklist.items[0].before", "ticked"]),
         ({"staging": {"platform": BLOCK}, "production": {**STEPS, "platform": "local/a"}}, {}, ["staging.platform", "environment"]),
         ({}, {"environment": "staging", "approval": {"quorum": 0}, "least_analysis": None}, ["production.platform", "environment"]),
         ({"judgement": {"slis": [SLOW]}}, {}, ["judgement.slis", "least_analysis.indicators"]),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from tasks.rules.plan.checklist import BEFORE
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, Kind, chain
 from tasks.rules.rollout.progress import progress_in_words, words_of
@@ -67,13 +68,15 @@ def review_of(plan: Plan) -> dict[str, Any]:
     return {"kind": "review", "evidence": {"version": "1.1", "steps": steps}}
 
 
-def test_people_tick_before_staging_and_before_they_approve() -> None:
+def test_people_tick_before_staging_before_they_approve_and_after_the_deployment() -> None:
     """A phase without a required item is not waited for."""
-    items = [{"name": name, "text": "x", "who": ["ada"], "before": name, "required": False} for name in ("staging", "production")]
+    items = [{"name": name, "text": "x", "who": ["ada"], "before": name, "required": False} for name in BEFORE]
     plans = [Plan.model_validate({**plan_of().model_dump(), "checklist": {"tests_passed": False, "items": one}}) for one in (
         items, [{**item, "required": True} for item in items],
     )]  # fmt: skip
-    names = [[words_of(step) for step in steps_of(plan)][:6] for plan in plans]
+    every = [[words_of(step) for step in steps_of(plan)] for plan in plans]
+    assert [one[-1] for one in every] == ["post-deploy", "checklist closing"]
+    names = [one[:6] for one in every]
     assert names[0][:4] == ["pre-deploy", "deploy in staging", "verify in staging", "approval"]
     assert names[1] == ["pre-deploy", "checklist staging", "deploy in staging", "verify in staging", "checklist production", "approval"]
 

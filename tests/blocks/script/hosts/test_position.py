@@ -136,3 +136,27 @@ def test_whatever_hosts_answer_the_share_is_the_hosts_and_no_doubt_is_silent(wor
     for one, word in zip(given, words, strict=True):
         assert not word.startswith(("?", "1.2")) or one.host in found["trouble"]
     assert set(having(ROLLING, given)) <= set(to_restore(ROLLING, given))
+
+
+@pytest.mark.parametrize(
+    ("known", "words", "instead"),
+    [
+        (SERVING, ("1.1", "1.1"), "1.1"),
+        (SERVING, ("1.1", "?"), "1.1"),  # a rollback goes on without a host that does not answer
+        (SERVING, ("1.1", "1.0"), None),
+        (SERVING, ("1.1", "1.2"), None),
+        (SERVING, ("1.1", "-"), None),
+        (SERVING, ("?", "?"), None),
+        (SERVING, ("1.0", "1.0"), None),
+        (SERVING, ("-", "-"), None),
+        (ROLLING, ("1.2", "1.2"), None),
+        (NEVER, ("1.1", "1.1"), None),
+    ],
+)
+def test_what_others_deployed_is_named_if_every_host_that_answers_says_the_same(
+    known: Known, words: tuple[str, ...], instead: str | None
+) -> None:
+    """What was deployed last stays the baseline; hosts that do not agree are in trouble alone."""
+    found = place(known, *words)
+    assert (found.get("instead"), found["baseline"]) == (instead, "1.1" if known is NEVER else known["baseline"])
+    assert instead is None or "trouble" in found
