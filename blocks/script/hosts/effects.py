@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from blocks.commands import Ended as Reading
-from blocks.errors import BadInput, Temporary, Unreachable
+from blocks.errors import BadInput, Permanent, Temporary, Unreachable
 from blocks.outside_text import said
 from blocks.platform import Lease
 from blocks.script import state
@@ -123,7 +123,8 @@ class OnHost(Environment):
     async def _follow(self, run: Run, lease: Lease, shown: Shown, *, stop: bool) -> None:
         place = run_folder(self.folder, run)
         mirror = await asyncio.to_thread(Mirror, place)
-        reader, where, last_seen, is_over_now = Reader(place), None, time.monotonic(), False
+        reader, where, began, is_over_now = Reader(place), None, time.monotonic(), False
+        last_seen, most = began, (0 if stop else run["limit_seconds"]) + self.stop_seconds + PATIENCE_SECONDS
         try:
             while not is_over_now:
                 try:
@@ -135,6 +136,8 @@ class OnHost(Environment):
                     continue
                 where, last_seen = answer["where"], time.monotonic()
                 is_over_now = await asyncio.to_thread(mirror.take, answer)
+                if not is_over_now and last_seen - began > most:  # else one host would keep a rollback from all others
+                    raise Permanent(f"{self.host} says that run {run['id']} is under way, {most:g} s after it had to end. Look at it there")
                 for line in await asyncio.to_thread(reader.read, is_last=is_over_now):
                     shown.show(line)
         finally:
