@@ -76,7 +76,7 @@ def _is_result(value: Any) -> bool:
     return value is None or isinstance(value, Mapping)
 
 
-NOT: Form = {"not": _is_text, "why": _is_text, "generation": _is_whole_or_none}
+NOT: Form = {"not": _is_text, "why": _is_text}
 CHECK: Form = {"faults": _are_texts, "free_bytes": _is_whole}
 READ: Form = {
     "exit_code": _is_whole_or_none, "output": _is_bytes, "cut": _is_flag, "tail": _is_bytes, "not_run": _is_text, "seconds": is_number,

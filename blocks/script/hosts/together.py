@@ -224,7 +224,7 @@ class Together:
             return ended
         if isinstance(error, Superseded):
             fix = f"Remove ~/.shipway/hosts/{self.hosts[0].place} there if no script runs"
-            return Permanent(f"{error}. But this lease is the newest. {fix}")
+            return Permanent(f"{error}. But this lease is the newest: the notes here are older than the host, or others wrote there. {fix}")
         return Permanent(str(error)) if notes.get("rollback", False) else error
 
 

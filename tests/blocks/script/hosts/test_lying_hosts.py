@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -89,4 +91,23 @@ async def test_a_release_that_a_host_refuses_stops_and_is_not_said_to_be_another
     write_owner(farm, "web-1", generation=1, environment="another")
     with pytest.raises(Refused, match="another installation"):
         await farm.platform().shift(25, lease)
+    assert farm.versions() == ["1.0"] * 4
+
+
+async def test_a_rollback_after_older_notes_were_put_back_says_what_to_remove_and_then_works(farm: Farm, tmp_path: Path) -> None:
+    """The hosts know newer runs than these notes, which may still be under way: a person has to see that none is."""
+    lease = await farm.begin("1.1", at_once=4)
+    await farm.platform(at_once=4).shift(100, lease)
+    shutil.copytree(farm.folder, tmp_path / "backup")
+    for number in range(3):
+        lease = await farm.platform().acquire_lease(f"rollback-{number}", takeover=True)
+    await farm.platform().abort(lease)
+    shutil.rmtree(farm.folder)
+    shutil.copytree(tmp_path / "backup", farm.folder)
+    lease = await farm.platform().acquire_lease("rollback", takeover=True)
+    with pytest.raises(RolloutFailed, match=r"web-1: .*the notes here are older than the host.*Remove ~/.shipway/hosts/app there"):
+        await back(farm).abort(lease)
+    for host in farm.hosts.values():
+        shutil.rmtree(host.home / ".shipway" / "hosts" / "app")
+    await back(farm).abort(lease)
     assert farm.versions() == ["1.0"] * 4
