@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Form = Mapping[str, Callable[[Any], bool]]
-MOST = 2**53  # beyond it an integer is no count, size or place of a file
+MOST = 2**53  # no count, size or place in a file is beyond it
 PLACE_PARTS = 2
 
 
@@ -52,7 +52,7 @@ def _is_whole_or_none(value: Any) -> bool:
 
 
 def is_number(value: Any) -> bool:
-    """Say whether it is a number that can be reckoned with: true, infinity and what is no number are not."""
+    """Say whether it is a number that can be reckoned with: true, infinity and NaN are not."""
     return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 

@@ -26,6 +26,7 @@ from blocks.script.words import Act, filled
 
 SHARED = ("owner", "generation", "rollback", "baseline", "canary", "previous")
 WAIT_SECONDS, PATIENCE_SECONDS, AGAIN_SECONDS, ANSWER_SECONDS = 10.0, 60.0, 2.0, 30.0
+ENDING_SECONDS = 60.0  # a run that had to be over for so long, and is under way by its host's word, is not believed
 LEAST_FREE_BYTES = 20_000_000
 TAIL_LIMIT = 8_000
 NOT_RUN = 126
@@ -124,7 +125,7 @@ class OnHost(Environment):
         place = run_folder(self.folder, run)
         mirror = await asyncio.to_thread(Mirror, place)
         reader, where, began, is_over_now = Reader(place), None, time.monotonic(), False
-        last_seen, most = began, (0 if stop else run["limit_seconds"]) + self.stop_seconds + PATIENCE_SECONDS
+        last_seen, most = began, (0 if stop else run["limit_seconds"]) + self.stop_seconds + ENDING_SECONDS
         try:
             while not is_over_now:
                 try:

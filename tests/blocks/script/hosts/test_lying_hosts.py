@@ -58,7 +58,7 @@ async def test_a_host_whose_answers_are_none_keeps_no_other_from_its_rollback(
     farm: Farm, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
     """As of another program in the place of Python; also one whose script is under way for ever."""
-    monkeypatch.setattr(on_hosts, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(on_hosts, "ENDING_SECONDS", 0.1)
     monkeypatch.setattr(on_hosts, "WAIT_SECONDS", 0.0)
     lease = await farm.begin("1.1", at_once=4)
     await farm.platform(at_once=4).shift(100, lease)
