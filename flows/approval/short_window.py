@@ -9,10 +9,16 @@ from blocks.errors import Refused
 from flows.approval.gate import opened_at, put_to_people
 from flows.approval.part import part_of
 from flows.lifecycle.context import Phase, StepFields
+from tasks.approval.approval import check_proofs
 from tasks.evidence.inputs import collect_inputs
 from tasks.lifecycle.clock import now
-from tasks.record.journal import read_entry
+from tasks.lifecycle.retries import named
+from tasks.record.journal import read_entry, say
+from tasks.rollout.platforms import load_approvers
+from tasks.rules.approval.proofs import ApprovedAction, Proof, read_proof
 from tasks.rules.approval.statement import OF_A_WINDOW
+from tasks.rules.evidence.inputs import Inputs
+from tasks.rules.record.entries import Entry
 from tasks.rules.windows.schedule import due_in
 from tasks.rules.windows.words import moment_in_words
 
@@ -40,11 +46,19 @@ class Short(NamedTuple):
 
 
 async def said_about(phase: Phase, short: Short) -> Said | None:
-    """Give what people said, by the record; None if it is not decided."""
+    """Give what people said, by the record; None if it is not decided.
+
+    A yes is verified again each time, as approvals are: of people who do not count any more, or of no one, it waits for the next window.
+    """
     found = await phase.read("gate", environment=short.environment, name=f"{short.gate} {DECISION}")
     if found is None:
         return None
-    return "proceed" if found.evidence.get("begins") is True else "postpone"
+    if found.evidence.get("begins") is not True:
+        return "postpone"
+    if problems := await _problems(phase, short, found):
+        say(f"that people said to begin in this window does not hold, so the next one is waited for: {'; '.join(problems)}")
+        return "postpone"
+    return "proceed"
 
 
 async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str) -> None:
@@ -59,9 +73,7 @@ async def ask_to_begin(phase: Phase, short: Short, *, until: datetime, why: str)
     Raises:
         Refused: They ended the release.
     """
-    opened = await read_entry(phase.owner, "opened")
-    version, requester = (str(opened.evidence.get("version") or ""), opened.who) if opened else ("", "")
-    inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+    opened, requester, inputs = await _asked_about(phase)
     about = StepFields(environment=short.environment, step=None)
     if inputs.rules().quorum == 0:
         await _decided(phase, short, "postpone", why="the plan names none who could be asked", proofs=())
@@ -95,6 +107,31 @@ async def _decided(phase: Phase, short: Short, said: Said, *, why: str, proofs: 
     what = "Begins, although the window may be too short" if said == "proceed" else "Waits for the next window"
     evidence = {"begins": said == "proceed", "proofs": proofs}
     await phase.append(what, kind="gate", environment=short.environment, name=f"{short.gate} {DECISION}", why=why, evidence=evidence)
+
+
+async def _asked_about(phase: Phase) -> tuple[Entry | None, str, Inputs]:
+    """Give the entry that opened the record, who asked, and what people are asked about."""
+    opened = await read_entry(phase.owner, "opened")
+    version, requester = (str(opened.evidence.get("version") or ""), opened.who) if opened else ("", "")
+    return opened, requester, await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
+
+
+async def _problems(phase: Phase, short: Short, decision: Entry) -> list[str]:
+    """Say why a yes does not hold; from the first change on it no longer matters who is enrolled now."""
+    _, requester, inputs = await _asked_about(phase)
+    rules, proofs = inputs.rules(), decision.evidence.get("proofs") or []
+    has_begun = await phase.read("approval", name="confirmed") is not None
+    return await named(check_proofs, f"verify the answer to {short.gate} again")(
+        await load_approvers(phase.plan.approval.block),
+        subject=ApprovedAction(phase.owner, short.gate, phase.plan.service, inputs.version, inputs.digest),
+        proofs=proofs,
+        allowed=rules.approvers,
+        quorum=max(rules.quorum, 1),
+        requester=requester,
+        requester_confirms=False,
+        signatures=rules.signatures,
+        counted=[proof.name() for proof in map(read_proof, proofs) if isinstance(proof, Proof)] if has_begun else (),
+    )
 
 
 def _when_it_closes(phase: Phase) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ async def manage(arguments: argparse.Namespace) -> int:
 
 async def _add(arguments: argparse.Namespace) -> int:
     from blocks.approvers.approvers import revoke
-    from blocks.errors import BadInput
+    from blocks.errors import BadInput, Refused
     from blocks.key_folder.key_file import write_once
     from tasks.lifecycle.server import server
 
@@ -74,8 +75,8 @@ async def _add(arguments: argparse.Namespace) -> int:
     if not (sys.stdout.isatty() or arguments.write):
         fix = "Run it on a terminal, or add --write FILE."
         raise BadInput("the secret would be written to a file or a pipe that others may read", field="output", fix=fix)
-    if arguments.write and arguments.write.exists():
-        raise BadInput(f"{arguments.write} exists", field="--write", fix="Name a new file.")
+    if arguments.write:
+        await asyncio.to_thread(_expect_new, arguments.write)
     if arguments.replace and await asyncio.to_thread(revoke, arguments.name):
         _terminal.show(f"The secret that {arguments.name} had does not count any more.")
     async with server() as client:
@@ -86,12 +87,21 @@ async def _add(arguments: argparse.Namespace) -> int:
         block.secret(arguments.name)
     _terminal.show(f"{arguments.name} is enrolled in {SLUG}/{arguments.block}.")
     if arguments.write:
-        arguments.write.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_once(arguments.write, f"{secret}\n".encode())
+        if not await asyncio.to_thread(write_once, arguments.write, f"{secret}\n".encode()):
+            again = f"`shipway approvers add {arguments.name} --replace --write FILE` with a new file"
+            raise Refused(f"{arguments.write} was made meanwhile, so the secret is nowhere; make another one: {again}")
         _terminal.show(f"The secret is in {arguments.write}; on the person's machine `shipway code` reads it from {THEIRS}.")
     else:
         _output.show_secret(f"The secret, which is not shown again, goes into {THEIRS} on the person's machine:\n\n{secret}\n")
     return FINE
+
+
+def _expect_new(path: Path) -> None:
+    from blocks.errors import BadInput
+
+    if os.path.lexists(path):  # a link that leads nowhere, too
+        raise BadInput(f"{path} exists", field="--write", fix="Name a new file.")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
 def _add_key(arguments: argparse.Namespace) -> int:
@@ -106,11 +116,17 @@ def _add_key(arguments: argparse.Namespace) -> int:
 async def _remove(arguments: argparse.Namespace) -> int:
     from blocks.approvers.approvers import revoke
     from blocks.approvers.signers import remove_signer
+    from blocks.errors import Refused
     from blocks.outside_text import error_text
 
     name, block, fault = arguments.name, f"{SLUG}/{arguments.block}", ""
     revoked = await asyncio.to_thread(revoke, name)  # before anything that others can refuse is asked
-    keys = await asyncio.to_thread(remove_signer, name)
+    try:
+        keys = await asyncio.to_thread(remove_signer, name)
+    except Refused:
+        if revoked:
+            _terminal.show(f"The secret for codes that {name} had does not count any more, but an SSH key still does.", error=True)
+        raise
     try:
         is_as_kept = await _take_out(name, arguments.block, revoked=revoked, has_key=keys > 0)
     except Exception as error:

@@ -12,7 +12,7 @@ from blocks.errors import Refused, WorldMoved
 from blocks.kubernetes.api.credentials import same_clusters
 from blocks.kubernetes.reader import reading_for
 from blocks.outside_text import error_text
-from blocks.platform import Platform
+from blocks.platform import Lease, Platform, Position
 from blocks.prometheus.prometheus import Prometheus
 from tasks.evidence.begun import Begun, keep_begun, read_begun
 from tasks.evidence.settings import reached_by, settings_fingerprint
@@ -37,6 +37,7 @@ class Acting:
         begun: What is kept of it beside the key; None before that was looked for.
         writing: Held while that is written: targets of a wave begin at once.
         seen: What each environment pointed to when this process looked at its owner, before it changed anything there.
+        leases: The newest lease that this process acquired, by environment.
     """
 
     run: str
@@ -46,6 +47,7 @@ class Acting:
     begun: Begun | None = None
     writing: asyncio.Lock = field(default_factory=asyncio.Lock)
     seen: dict[str, str] = field(default_factory=dict)
+    leases: dict[str, Lease] = field(default_factory=dict)
 
     async def known(self) -> Begun:
         """Give what is kept of the release.
@@ -92,6 +94,18 @@ def acting_for(run: str) -> Iterator[None]:
             yield
     finally:
         _acting.reset(token)
+
+
+def note_lease(environment: str, lease: Lease) -> None:
+    """Remember the lease that this process acquired for the release for which it acts."""
+    if release := acting():
+        release.leases[environment] = lease
+
+
+def has_lease(environment: str, position: Position) -> bool:
+    """Say whether the newest lease of an environment is the one that this process acquired: then no newer copy of it acts there."""
+    lease = release.leases.get(environment) if (release := acting()) else None
+    return lease is not None and (lease["owner"], lease["generation"]) == (position["owner"], position["generation"])
 
 
 async def fix_settings(environment: str, platform: Platform, approved: Mapping[str, str] | None) -> None:

@@ -14,7 +14,7 @@ from prefect.exceptions import Abort
 
 from blocks.errors import BadInput, Refused, Skipped, Superseded, WorldMoved
 from blocks.outside_text import ENDING_LIMIT, as_ending, as_reason, error_text
-from flows.lifecycle.acting import acting_for
+from flows.lifecycle.acting import acting_for, has_lease
 from flows.lifecycle.context import UNKNOWN, Phase, begin_phase, platform_of, run_id
 from flows.lifecycle.finalize import finalize
 from flows.lifecycle.queue import lock_or_wait
@@ -125,13 +125,19 @@ async def _carry(name: str, run: str, *, plan: str, version: str, course: Course
 
 
 async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
-    """Tell a newer copy of this very run, which goes on, from another run, which ends this one."""
+    """Tell a newer copy of this very run, which goes on, from another run, which ends this one, and from a platform that errs.
+
+    If the newest lease is the one that this process acquired, no one else acts for this run: it has failed, and is rolled back.
+    """
     if not await _was_stopped(run) and await closing_entry(run) is None:
         phase = await begin_phase(plan, scope=run)
+        environments = environments_reversed(phase.plan)
         with rolling_back():  # it is about where this run acted, not about where its blocks lead now
-            platforms = [await platform_of(phase.plan, environment) for environment in environments_reversed(phase.plan)]
-            owners = [(await platform.current())["owner"] for platform in platforms]
-        if run in owners:
+            positions = {name: await (await platform_of(phase.plan, name)).current() for name in environments}
+        ours = {name: position for name, position in positions.items() if position["owner"] == run}
+        if ours and all(has_lease(name, position) for name, position in ours.items()):
+            return Ending("failed", error_text(error, limit=ENDING_LIMIT))
+        if ours:
             raise Abort(f"another process acts for this run now: {error}") from error
     return Ending("stopped", as_ending(error))
 

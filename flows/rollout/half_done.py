@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from blocks.errors import Refused
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Platform, Position
+from flows.lifecycle.acting import note_lease
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.migrations import read_here
 from tasks.lifecycle.retries import retried
@@ -46,6 +47,7 @@ async def lease_for_release(phase: Phase, platform: Platform, environment: str, 
         except Exception as error:  # noqa: BLE001 - it is released at the end of the run
             say(f"the lease of {environment} could not be released: {error_text(error)}")
         raise Refused(fault)
+    note_lease(environment, lease)
     return lease
 
 

@@ -11,7 +11,7 @@ from prefect import get_client
 from prefect.client.orchestration import PrefectClient
 from prefect.exceptions import ObjectNotFound
 
-from blocks.errors import Refused, Superseded, Tampered
+from blocks.errors import Permanent, Refused, Superseded, Tampered
 from blocks.outside_text import NO_REASON, OutsideText, error_text
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase
@@ -37,6 +37,7 @@ async def with_lease(phase: Phase, platform: Platform, *, reason: OutsideText, a
 
     Raises:
         Superseded: A newer run sees to the environment.
+        Permanent: The platform says so, but this run has the newest lease.
         Refused, Tampered: The lease was forged away each time.
     """
     for number in range(MOST_TAKEOVERS):
@@ -44,10 +45,23 @@ async def with_lease(phase: Phase, platform: Platform, *, reason: OutsideText, a
         try:
             return await act(lease, number)
         except (Refused, Superseded, Tampered) as error:
+            if isinstance(error, Superseded):
+                await _expect_not_ours(platform, lease, error)
             if number == MOST_TAKEOVERS - 1 or not await _was_forged(phase, platform, error):
                 raise
             say(f"the lease was taken away by no run of Shipway: {error_text(error)}. The rollback takes it again")
     raise AssertionError
+
+
+async def _expect_not_ours(platform: Platform, lease: Lease, error: Superseded) -> None:
+    """Expect that another lease than ours counts by now: no one else would see to the environment, and no one would be told.
+
+    Raises:
+        Permanent: Ours does, whatever the platform says.
+    """
+    position = await retried(read_position)(platform)
+    if (position["owner"], position["generation"]) == (lease["owner"], lease["generation"]):
+        raise Permanent(f"{error_text(error)}. But no newer run has the lease: this one has") from error
 
 
 async def _was_forged(phase: Phase, platform: Platform, error: Exception) -> bool:

@@ -158,13 +158,16 @@ def _parsed(text: str) -> object:
 def judge_and_count(gate: Gate, answer: Answer, *, approvers: Approvers, proofs: Sequence[Proof]) -> AnswerVerdict:
     """Judge one answer, as `judge_approval` does, without a task; it reads and writes files."""
     name = same_name(answer.approver)
+    by_code = (
+        not answer.signature and name in approvers.enrolled
+    )  # a signature counts whatever stands in the block, which the API can write
     # What an answer is told apart by, so that judging it twice counts it once.
     own = {"run": gate.run, "gate": gate.key, **answer.model_dump(mode="json")}
     try:
         judgement = judge_answer(
             gate,
             answer,
-            enrolled={name: Secret(approvers.secret(name), approvers.entry(name))} if name in approvers.enrolled else {},
+            enrolled={name: Secret(approvers.secret(name), approvers.entry(name))} if by_code else {},
             check_signature=partial(signature_fault, namespace=NAMESPACE),
             wrong_last_hour=approvers.wrong_codes().last_hour(without=own),
             proofs=proofs,

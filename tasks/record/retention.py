@@ -22,7 +22,7 @@ from prefect import task
 
 from blocks.errors import Refused, ShipwayError
 from blocks.key_folder.heads import closed_heads, forget_head, read_head
-from blocks.key_folder.kept_files import kept_at, kept_names, listed_names, read_kept, remove_kept, write_kept
+from blocks.key_folder.kept_files import kept_at, kept_names, listed_names, read_all_kept, read_kept, remove_kept, write_kept
 from blocks.key_folder.key_file import key_path
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import OPEN, RUN
@@ -30,6 +30,8 @@ from tasks.lifecycle.kept_runs import WHAT as OF_A_RUN
 from tasks.lifecycle.retries import OBSERVE
 from tasks.record.kept_clock import doubt_of_clock
 from tasks.record.kept_index import MOST_OF_A_VERSION, run_of, version_of
+from tasks.record.kept_index import WHAT as OF_A_VERSION
+from tasks.record.reading import FACTS, OF_FACTS
 
 EVERY = timedelta(days=1)
 KEPT_FOR = timedelta(days=90)
@@ -89,7 +91,7 @@ def _remove(at: datetime) -> Iterator[bool]:
 
 
 def _superseded() -> list[str]:
-    """List what says that a version was deployed, but for the newest of each.
+    """List what says that a version was deployed, but for the newest of each, by what they say; a copy put back has other times of files.
 
     Raises:
         Refused: It cannot be listed.
@@ -98,16 +100,25 @@ def _superseded() -> list[str]:
     for name in listed_names("deployed"):
         by_version[version_of(name)].append(name)
     many = [names for names in by_version.values() if len(names) > MOST_OF_A_VERSION]
-    return [
-        name for names in many for name in sorted(names, key=lambda one: kept_at("deployed", one, absent=NEVER_OLD))[:-MOST_OF_A_VERSION]
-    ]
+    return [name for names in many for name in _by_time(names)[:-MOST_OF_A_VERSION]]
+
+
+def _by_time(names: list[str]) -> list[str]:
+    """Sort what says that a version was deployed; what does not say when, or cannot be read, by when its file was written."""
+    at = {name: kept_at("deployed", name, absent=NEVER_OLD) for name in names}
+    for name, kept in read_all_kept("deployed", names, what=OF_A_VERSION):
+        with suppress(KeyError, ValueError):
+            at[name] = datetime.fromisoformat(str(kept["at"])).timestamp()
+    return sorted(names, key=at.__getitem__)
 
 
 def _is_closed(run: str) -> bool:
     """Say if a run's record is known to be closed; one that is not known to be may be needed."""
     with suppress(ShipwayError):
         head = read_head(run)
-        return head is not None and head.closed
+        if head is None:  # as `records_days` has removed its record: then what is kept of closed records says so
+            return read_kept(FACTS, run, what=OF_FACTS) is not None
+        return head.closed
     return False
 
 

@@ -17,7 +17,7 @@ from flows.lifecycle import windows
 from flows.lifecycle.windows import _what_keeps, wait_for_window
 from tasks.rules.approval.answers import AnswerVerdict, read_answer
 from tasks.rules.approval.gates import Gate
-from tasks.rules.approval.proofs import Proof
+from tasks.rules.approval.proofs import ApprovedAction, Proof
 from tests.flows.test_held_steps import RUN, Kept, nothing
 from tests.flows.test_what_keeps_a_wave import AT, CLOSED, World, world
 from tests.rules.policy.test_rules import plan_of
@@ -38,6 +38,8 @@ class People:
         """Begin without an answer."""
         self.phase, self.said, self.asked = phase, list[str](), dict[str, datetime]()
         self.questions: list[Gate] = []
+        self.faults: list[str] = []
+        self.verified: list[dict[str, Any]] = []
         self.form: Any = None
 
     async def ask(self, form: Any, *, key: str, until: datetime) -> None:
@@ -49,6 +51,15 @@ class People:
         """Give what was posted to a question."""
         said = self.said[gate.question - 1] if len(self.said) >= gate.question else ""
         return read_answer({"decision": said, "approver": "ada" if said else ""}, received_at=AT)
+
+    def check(self, _task: Any, _name: str) -> Any:
+        """Verify proofs again."""
+
+        async def checked(_approvers: Any, **asked: Any) -> list[str]:
+            self.verified.append(asked)
+            return self.faults
+
+        return checked
 
     def judge(self, _task: Any, _name: str) -> Any:
         """Judge an answer: one by `forged` does not count."""
@@ -84,7 +95,8 @@ def people(monkeypatch: pytest.MonkeyPatch, world: World) -> People:
     ways |= {"retried": lambda task: found.answer if task is gates.fetch_answer else nothing, "named": found.judge, "now": lambda: AT}
     for name, way in ways.items():
         monkeypatch.setattr(gates, name, way)
-    for name, way in {"collect_inputs": collect, "read_entry": opened, "now": lambda: AT}.items():
+    ways = {"collect_inputs": collect, "read_entry": opened, "now": lambda: AT, "named": found.check, "load_approvers": nothing}
+    for name, way in ways.items():
         monkeypatch.setattr(short_window, name, way)
     return found
 
@@ -121,6 +133,23 @@ async def test_people_decide_whether_it_begins_or_waits_for_the_next_window(peop
     assert [one["decision"] for one in decision.evidence["proofs"]] == [answer]
     assert await said_about(people.phase, SHORT._replace(closes=SHORT.closes + timedelta(minutes=1))) is None
     assert await said_about(people.phase, SHORT._replace(wave=2)) is None
+
+
+async def test_a_yes_of_people_who_do_not_count_any_more_waits_for_the_next_window(people: People) -> None:
+    """It is verified again at each look; from the first change on it no longer matters who is enrolled now, as for approvals."""
+    with pytest.raises(Asked):
+        await ask(people)
+    people.said = ["approve"]
+    await ask(people)
+    assert await said_about(people.phase, SHORT) == "proceed"
+    (seen,) = people.verified
+    assert seen["subject"] == ApprovedAction(RUN, SHORT.gate, people.phase.plan.service, "1.1", "ab" * 32)
+    assert (seen["allowed"], seen["quorum"], seen["requester"], seen["counted"]) == (("ada", "ben"), 1, "rita", ())
+    await people.phase.append("verified", kind="approval", name="confirmed")
+    await said_about(people.phase, SHORT)
+    assert people.verified[-1]["counted"] == [Proof.model_validate(seen["proofs"][0]).name()]
+    people.faults = ["ada is not enrolled any more"]
+    assert await said_about(people.phase, SHORT) == "postpone"
 
 
 async def test_people_end_the_release(people: People) -> None:

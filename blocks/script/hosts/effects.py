@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from blocks.commands import Ended as Reading
-from blocks.errors import BadInput, Temporary, Unreachable
+from blocks.errors import BadInput, Permanent, Temporary, Unreachable
 from blocks.outside_text import said
 from blocks.platform import Lease
 from blocks.script import state
@@ -26,6 +26,7 @@ from blocks.script.words import Act, filled
 
 SHARED = ("owner", "generation", "rollback", "baseline", "canary", "previous")
 WAIT_SECONDS, PATIENCE_SECONDS, AGAIN_SECONDS, ANSWER_SECONDS = 10.0, 60.0, 2.0, 30.0
+ENDING_SECONDS = 60.0  # a run that had to be over for so long, and is under way by its host's word, is not believed
 LEAST_FREE_BYTES = 20_000_000
 TAIL_LIMIT = 8_000
 NOT_RUN = 126
@@ -123,7 +124,8 @@ class OnHost(Environment):
     async def _follow(self, run: Run, lease: Lease, shown: Shown, *, stop: bool) -> None:
         place = run_folder(self.folder, run)
         mirror = await asyncio.to_thread(Mirror, place)
-        reader, where, last_seen, is_over_now = Reader(place), None, time.monotonic(), False
+        reader, where, began, is_over_now = Reader(place), None, time.monotonic(), False
+        last_seen, most = began, (0 if stop else run["limit_seconds"]) + self.stop_seconds + ENDING_SECONDS
         try:
             while not is_over_now:
                 try:
@@ -135,6 +137,8 @@ class OnHost(Environment):
                     continue
                 where, last_seen = answer["where"], time.monotonic()
                 is_over_now = await asyncio.to_thread(mirror.take, answer)
+                if not is_over_now and last_seen - began > most:  # else one host would keep a rollback from all others
+                    raise Permanent(f"{self.host} says that run {run['id']} is under way, {most:g} s after it had to end. Look at it there")
                 for line in await asyncio.to_thread(reader.read, is_last=is_over_now):
                     shown.show(line)
         finally:

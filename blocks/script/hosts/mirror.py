@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from blocks.script.hosts.answers import is_number
 from blocks.script.hosts.on_host import decoded
 from blocks.script.wrapper import LOG, OLDER, OUTPUT, PROCESS, RESULT, Output, write_result
 
@@ -69,6 +70,6 @@ def _result(found: Mapping[str, Any]) -> dict[str, Any]:
         "not_run": str(found.get("not_run") or "")[:MOST_WORDS],
         "timed_out": found.get("timed_out") is True,
         "stopped": found.get("stopped") is True,
-        "seconds": float(found["seconds"]) if isinstance(found.get("seconds"), int | float) else 0.0,
+        "seconds": float(found["seconds"]) if is_number(found.get("seconds")) else 0.0,
         "left": [str(one)[:MOST_WORDS] for one in left[:LEFT_SHOWN]] if isinstance(left, list) else [],
     }

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, NoReturn, Protocol
 
 from blocks.errors import Permanent, Refused, Superseded, Temporary, Unreachable
 from blocks.outside_text import last_lines, outside
+from blocks.script.hosts.answers import in_form
 from blocks.script.hosts.on_host import ANSWER
 
 ROOT = Path(__file__).parents[3]
@@ -65,10 +66,10 @@ async def ask(connection: Connection, order: Mapping[str, Any], *, python: str =
 
     Raises:
         Unreachable: The host does not answer; whether the order was done is not known.
-        Superseded: A newer owner acted there.
-        Refused: The host belongs to another installation, or stands in the list twice.
+        Superseded: By the host's word a newer owner acted there.
+        Refused: By its word it belongs to another installation, or stands in the list twice.
         Temporary: It is full or busy.
-        Permanent: It cannot do it.
+        Permanent: It cannot do it, or its answer is not in the form of our program's.
     """
     program = bundle()
     given = b"%d\n%b%b" % (len(program), program, json.dumps(dict(order)).encode())
@@ -76,8 +77,10 @@ async def ask(connection: Connection, order: Mapping[str, Any], *, python: str =
     line = next((line for line in reversed(ran.output.decode(errors="replace").split("\n")) if line.startswith(ANSWER)), "")
     try:
         answer = json.loads(line.removeprefix(ANSWER))
-    except ValueError:
+    except (ValueError, RecursionError):
         _no_answer(connection.name, ran, python)
+    if not in_form(order, answer):
+        _no_answer(connection.name, ran, python, but="answered in another form than ours")
     if "not" in answer:
         _raise(connection.name, answer["not"], answer["why"])
     return dict(answer)
@@ -96,17 +99,19 @@ def bundle() -> bytes:
     return zlib.compress(json.dumps(found).encode())
 
 
-def _no_answer(host: str, ran: Ran, python: str) -> NoReturn:
+def _no_answer(host: str, ran: Ran, python: str, *, but: str = "") -> NoReturn:
     said = last_lines([outside(line) for line in (ran.errors or ran.output).decode(errors="replace").splitlines() if line.strip()])
     if ran.exit_code is None or ran.exit_code < 0:
         raise Unreachable(f"{host}: the order was ended before it answered{said}")
+    if but:
+        raise Permanent(f"{host}: our program {but}{said}. See which program `{python}` is for the account; the block's `python` names one")
     fix = f". It needs {python}, 3.9 or newer; the block's `python` says where it is" if ran.exit_code in NO_PROGRAM else ""
     raise Permanent(f"{host}: our program exited with {ran.exit_code} without an answer{said}{fix}")
 
 
 def _raise(host: str, kind: str, why: str) -> NoReturn:
     if kind == "superseded":
-        raise Superseded(f"{host}: {why}. Stop, and start a new release if one is wanted")
+        raise Superseded(f"{host}: {why}")
     if kind == "refused":
         raise Refused(f"{host}: {why}")
     if kind == "full":

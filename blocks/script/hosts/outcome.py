@@ -11,7 +11,10 @@ SHOWN = 8
 
 
 def may_go_on(outcomes: Mapping[str, ShipwayError | None], *, is_forward: bool) -> bool:
-    """Say whether the next batch may begin: forward only if nothing failed, back always, unless this owner may not act any more."""
+    """Say whether the next batch may begin: forward only if nothing failed, back always, unless this owner may not act any more.
+
+    Both errors of that kind are the lease's word; a host's own is an error of that host, see `Together`.
+    """
     failures = [one for one in outcomes.values() if one is not None]
     return not failures if is_forward else not any(isinstance(one, Superseded | Refused) for one in failures)
 

@@ -120,18 +120,18 @@ class Together:
         async def settle(host: OnHost) -> None:
             await host.settle(lease)
 
-        outcomes = await self._outcomes(self.hosts, settle, at_once=AT_ONCE)
+        outcomes = await self._outcomes(lease, self.hosts, settle, at_once=AT_ONCE)
         for error in outcomes.values():
             if isinstance(error, Superseded | Refused):
                 raise error
 
-    async def check(self, *, needs_all: bool) -> None:
+    async def check(self, lease: Lease, *, needs_all: bool) -> None:
         """Expect that every host can run the scripts, or that one can, as for a rollback.
 
         Raises:
             ShipwayError: The first host's that cannot, in the list's order.
         """
-        outcomes = await self._outcomes(self.hosts, OnHost.check_programs, at_once=AT_ONCE)
+        outcomes = await self._outcomes(lease, self.hosts, OnHost.check_programs, at_once=AT_ONCE)
         errors = [error for error in outcomes.values() if error is not None]
         if errors and (needs_all or len(errors) == len(outcomes)):
             raise errors[0]
@@ -141,7 +141,7 @@ class Together:
         notes = await self.shared.expect(lease)
         await self.settle(lease)
         rolls_back = notes.get("rollback", False)
-        await self.check(needs_all=not rolls_back)
+        await self.check(lease, needs_all=not rolls_back)
         position, answers, errors = await self.position()
         if not rolls_back:
             expect_known(answers, errors, what=f"preparing {version}")
@@ -199,23 +199,41 @@ class Together:
 
         for batch in batches:
             chosen = [one for one in self.hosts if one.host in batch]
-            outcomes |= await self._outcomes(chosen, bring_about, at_once=self.at_once)
+            outcomes |= await self._outcomes(lease, chosen, bring_about, at_once=self.at_once)
             if not may_go_on(outcomes, is_forward=is_forward):
                 break
         every = [host for batch in batches for host in batch]
         if (error := error_of(outcomes, every, what=str(act), is_forward=is_forward)) is not None:
             raise error
 
-    async def _outcomes(self, hosts: Sequence[OnHost], what: Callable[[OnHost], Awaitable[None]], *, at_once: int) -> Outcomes:
+    async def _outcomes(
+        self, lease: Lease, hosts: Sequence[OnHost], what: Callable[[OnHost], Awaitable[None]], *, at_once: int
+    ) -> Outcomes:
         async def tried(host: OnHost) -> ShipwayError | None:
             try:
                 await what(host)
+            except (Superseded, Refused) as error:
+                return await self._by_lease(lease, error)
             except ShipwayError as error:
                 return error
             return None
 
         found = await _each(hosts, tried, at_once=at_once)
         return {host.host: error for host, error in zip(hosts, found, strict=True)}
+
+    async def _by_lease(self, lease: Lease, error: Superseded | Refused) -> ShipwayError:
+        """Tell who may not act any more, which the lease on this machine says, from a host that says so of itself: that is its fault alone.
+
+        Whoever has the account there can write any owner into its notes, and must not end a rollback of the other hosts by it.
+        """
+        try:
+            notes = await self.shared.expect(lease)
+        except ShipwayError as ended:
+            return ended
+        if isinstance(error, Superseded):
+            fix = f"Remove ~/.shipway/hosts/{self.hosts[0].place} there if no script runs"
+            return Permanent(f"{error}. But this lease is the newest: the notes here are older than the host, or others wrote there. {fix}")
+        return Permanent(str(error)) if notes.get("rollback", False) else error
 
 
 def expect_known(answers: Sequence[Answer], errors: Sequence[ShipwayError], *, what: str) -> None:

@@ -70,7 +70,8 @@ class ReportPage:
         more_failed: How many are not listed.
         services: Each service, those of which most failed first; none in a report of one.
         more_services: How many are not listed.
-        broken: The runs whose records cannot be trusted.
+        broken: The runs whose records cannot be trusted, the first of them.
+        broken_in_all: How many there are.
         notes: What is in no figure.
         made: When.
     """
@@ -86,6 +87,7 @@ class ReportPage:
     services: tuple[ServiceRow, ...]
     more_services: int
     broken: tuple[str, ...]
+    broken_in_all: int
     notes: tuple[str, ...]
     made: str
 
@@ -114,6 +116,7 @@ def page_of(report: Report, *, broken: Sequence[str], at: datetime, style: Style
         services=tuple(map(_service, report.services)),
         more_services=report.services_in_all - len(report.services),
         broken=tuple(sorted(broken)[:MOST_BROKEN]),
+        broken_in_all=len(broken),
         notes=tuple(not_counted(metrics)),
         made=f"{at:%Y-%m-%d %H:%M} UTC",
     )
@@ -127,7 +130,9 @@ def to_markdown(page: ReportPage) -> str:
     figures = [f"- {row.name}: **{plain(row.value)}**{f' ({row.before})' if row.before else ''}" for row in page.figures]
     parts = [f"# {plain(page.title)}", f"{plain(page.covers)}.", "\n".join(figures)]
     if page.broken:
-        parts.append(f"**Records that cannot be trusted: {len(page.broken)}.** They are in no figure: {plain(', '.join(page.broken))}.")
+        more = f" and {page.broken_in_all - len(page.broken)} more" if page.broken_in_all > len(page.broken) else ""
+        named = f"{plain(', '.join(page.broken))}{more}"
+        parts.append(f"**Records that cannot be trusted: {page.broken_in_all}.** They are in no figure: {named}.")
     for picture, shown in zip(page.pictures, embedded([(one.words, one.svg) for one in page.pictures]), strict=True):
         parts += [f"## {picture.heading}", shown]
         if picture.heading == WHAT_FAILED and page.failed:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tasks.rules.metrics.facts import Facts
 from tasks.rules.metrics.metrics import Selection
 from tasks.rules.metrics.report import LATER, MOST_BINS, MOST_SERVICES, OTHER, Report, bin_seconds, bins_of, periods_of, report_of
-from tasks.rules.metrics.report_page import page_of, to_markdown
+from tasks.rules.metrics.report_page import MOST_BROKEN, page_of, to_markdown
 from tasks.rules.rollout.history import Measured, Took
 from tests.rules.metrics.made import HOUR, at, released, rolled_back
 
@@ -118,6 +118,16 @@ def test_the_artifact_carries_its_pictures_and_nothing_that_a_record_says_can_ac
     assert "<b>" not in text
     assert "Records that cannot be trusted: 1." in text
     assert len([line for line in text.splitlines() if re.match(r"- 2026.*\(run [a-z]+\)$", line)]) == 3
+
+
+def test_of_many_records_that_cannot_be_trusted_all_are_counted_and_the_first_named() -> None:
+    """The number is the same wherever it stands."""
+    runs = [f"r{number:03}" for number in range(MOST_BROKEN + 23)]
+    page = page_of(made(FACTS), broken=runs, at=at(8 * DAY), style="card")
+    assert (
+        f"Records that cannot be trusted: {len(runs)}.** They are in no figure: {', '.join(runs[:MOST_BROKEN])} and 23 more."
+        in to_markdown(page)
+    )
 
 
 def test_of_all_services_each_stands_by_itself_the_worst_first() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
-from blocks.approvers.approvers import Approvers
+from blocks.approvers.approvers import Approvers, revoke
 from blocks.approvers.signers import add_signer, remove_signer, sign
 from tasks.approval.approval import check_proofs, judge_approval
 from tasks.rules.approval.answers import Answer, AnswerVerdict, read_answer
@@ -170,6 +171,22 @@ async def test_an_entry_that_cannot_be_read_leaves_the_gate_open_and_says_why(ap
     assert "made for another person" in judgement.reason
     (tmp_path / "keys" / "approvals.key").unlink()
     assert "no approval key" in (await judge(approvers, gate_of(), answer)).reason
+
+
+@pytest.mark.parametrize(("decision", "outcome"), [("approve", "accepted"), ("reject", "rejected")])
+async def test_a_signature_counts_whatever_stands_as_its_persons_entry_for_codes(
+    approvers: Approvers, zoe: Path, decision: str, outcome: str
+) -> None:
+    """The API can write the entry, and one that was revoked while the server was away may still be shown; its code counts no more."""
+    gate = gate_of(approvers=("anna", "zoe"))
+    approvers.enrol("zoe")
+    code = answer_of(approvers, "zoe", gate=gate, decision=decision)
+    for spoil in (lambda: revoke("zoe"), lambda: approvers.enrolled.update(zoe=SecretStr("anything"))):
+        spoil()
+        assert (await judge(approvers, gate, code)).outcome == "unknown_person"
+        judgement = await judge(approvers, gate, signed_of(zoe, "zoe", gate=gate, decision=decision))
+        assert judgement.outcome == outcome
+        assert decision == "reject" or await check(approvers, gate, [judgement.proof]) == []
 
 
 async def test_an_approval_is_void_once_its_person_was_removed(approvers: Approvers) -> None:

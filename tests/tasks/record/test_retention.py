@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from blocks.key_folder.heads import Head, keep_head, read_head
+from blocks.key_folder.heads import Head, forget_head, keep_head, read_head
 from blocks.key_folder.kept_files import kept_names, kept_path, write_kept
 from blocks.key_folder.key_file import key_path
 from blocks.server import deployed
@@ -20,6 +20,7 @@ from tasks.lifecycle.kept_runs import count_start, keep_open
 from tasks.record import kept_clock, retention
 from tasks.record.kept_entries import keep_entry, kept_entries
 from tasks.record.kept_index import keep_run, kept_runs_of
+from tasks.record.reading import FACTS, OF_FACTS
 from tasks.rules.record.entries import chain
 
 NOW = datetime.now(UTC)
@@ -135,6 +136,30 @@ async def test_the_newest_runs_that_deployed_a_version_stay() -> None:
     assert len(left) == retention.MOST_OF_A_VERSION
     assert {"r0", "r1", "r2"}.isdisjoint(left)
     assert await kept_runs_of("deployed", "shop", version="2") == ["other"]
+
+
+async def test_which_runs_deployed_a_version_last_is_by_what_is_kept_of_them_and_not_by_times_of_files() -> None:
+    """A backup may be put back without the times, in any order; what cannot be read goes by its file."""
+    most = retention.MOST_OF_A_VERSION
+    for number in range(most + 3):
+        facts = {"at": (NOW - timedelta(days=100 - number)).isoformat()}
+        await keep_run("deployed", "shop", run=f"r{number:02}", version="1", facts=facts)
+        (path,) = (kept_path("deployed", name) for name in kept_names("deployed") if name.endswith(f"-r{number:02}"))
+        age(path, number)
+    path.write_bytes(b"spoiled")
+    retention._remove_once_a_day(NOW)
+    assert sorted(await kept_runs_of("deployed", "shop", version="1")) == [f"r{number:02}" for number in range(3, most + 3)]
+
+
+async def test_what_is_kept_of_a_run_goes_also_if_its_record_was_removed_before() -> None:
+    """Without a head what is kept of closed records says that it was one of those; without either it may be needed."""
+    for name in ("r1", "r2"):
+        await run(name, days=91)
+        forget_head(name)
+    write_kept(FACTS, "r1", {"head": "a" * 64, "facts": None}, what=OF_FACTS)
+    retention._remove_once_a_day(NOW)
+    assert not kept_path("entries/r1", "x").parent.exists()
+    assert kept_path("entries/r2", "x").parent.exists()
 
 
 async def test_links_are_not_followed(alone: Path, tmp_path: Path) -> None:
