@@ -167,7 +167,7 @@ def _in_words(ending: Ending, shown: Rehearsal | None, back: Sequence[RollbackRe
     if shown is not None:
         return "failed", words
     nothing = "Nothing was shown about a rollback"
-    return (outcome if outcome in {"refused", "cancelled", "skipped"} else "failed"), f"{words}. {nothing}"
+    return (outcome if outcome in {"refused", "cancelled", "skipped"} else "failed"), f"{words.rstrip('.')}. {nothing}"
 
 
 async def _publish(run: str, shown: Rehearsal | None, *, service: str) -> None:

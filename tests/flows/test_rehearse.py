@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, spo
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
 NEXT = "1.1"
+_versions = count(1)
 
 
 async def rehearse(stage: Stage, *, kill_at: int | str = 0, **parameters: Any) -> Ran:
@@ -89,7 +91,7 @@ async def test_a_rollback_that_does_not_work_is_evidence_that_says_no(stage: Sta
     forget(stage)
     ill = f"2.0-spoils.{stage.name.rpartition('-')[2]}"
     await stage.reset(ill)
-    smoke = [{"name": "page", "http": {"steps": [{"get": "/", "expect": {"status": 200}}]}, "kind": "basic"}]
+    smoke = [{"name": "page", "steps": [{"get": "/", "expect": {"status": 200}}], "kind": "basic"}]
     verification = {**stage_plan(stage)["verification"], "smoke": smoke}
     with spoiled(ill):
         ran = await rehearse(stage, plan=stage.plan(verification=verification))
@@ -114,7 +116,7 @@ def stage_plan(stage: Stage) -> dict[str, Any]:
 async def released(stage: Stage, *, within: float) -> Ran:
     """Release a new version by a plan that asks for a rehearsal."""
     plan = stage.plan(checklist={"tests_passed": False, "rehearsed_within_days": within})
-    version = stage.tag(f"3.{stage.started('staging')}")
+    version = stage.tag(f"3.{next(_versions)}")
     return await stage.release_through(version, plan=plan)
 
 
