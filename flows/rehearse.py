@@ -34,6 +34,7 @@ from tasks.approval.protection import keep_way
 from tasks.evidence.rehearsals import method_of, own_strategy
 from tasks.lifecycle.retries import named, retried
 from tasks.lifecycle.run_labels import let_go, unmark
+from tasks.rollout.platforms import load_platform
 from tasks.rollout.rollout import called, is_in_place, read_position, shift_traffic
 from tasks.rules.evidence.rehearsal import REHEARSE, REHEARSED_FAILURE, Method, differences_of, fault_of_staging, steps_until
 from tasks.rules.lifecycle.ending import Ending
@@ -117,7 +118,9 @@ async def _course(phase: Phase, version: str, *, environment: str, fail_at: int 
     await fix_settings(STAGING, platform, None)
     await expect_may_go_forward(phase, platform, STAGING, version=asked.version)
     lease = await lease_for_release(phase, platform, STAGING, version=asked.version)
-    await retried(keep_way)(place_of(phase.plan, STAGING), platform, seen=seen_in(STAGING))
+    there = place_of(phase.plan, STAGING)
+    own = await load_platform(there.platform, field=there.field)  # with its own strategy: what is kept outlives this rehearsal
+    await retried(keep_way)(there, own, seen=seen_in(STAGING))
     return await _fail(phase, platform, asked, lease=lease)
 
 
