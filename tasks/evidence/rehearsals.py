@@ -54,7 +54,9 @@ async def method_of(place: Place, platform: Platform, *, shares: tuple[int, ...]
     elif isinstance(platform, ScriptHosts):  # the programs are files of the hosts
         programs = {name: (command[0],) for name, command in platform.scripts.given().items()}
     strategy = str(getattr(platform, "strategy", None) or "")
-    return Method(kind=place.platform.partition("/")[0], strategy=strategy, shares=shares, programs=programs)
+    found = (str(getattr(platform, "kind", "")), "HTTPRoute" if getattr(platform, "route", "") else "")
+    through = tuple(word for word in found if word)
+    return Method(kind=place.platform.partition("/")[0], strategy=strategy, through=through, shares=shares, programs=programs)
 
 
 def own_strategy(place: Place, platform: Platform) -> str | None:

@@ -15,6 +15,7 @@ import pytest
 from tasks.lifecycle.clock import now
 from tasks.rules.evidence.rehearsal import Method
 from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, spots
+from tests.flows.processes import Traffic
 from tests.rules.evidence.test_rehearsal import rehearsal
 
 pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
@@ -94,7 +95,7 @@ async def test_a_rollback_that_does_not_work_is_evidence_that_says_no(stage: Sta
     """What served before serves again and is not well: the rehearsal fails, and the release is refused with what is to be done."""
     forget(stage)
     ill = f"2.0-spoils.{stage.name.rpartition('-')[2]}"
-    await stage.reset(ill)
+    await stage.reset(stage.tag(ill))
     smoke = [{"name": "page", "steps": [{"path": "/"}], "kind": "basic"}]
     verification = {**stage_plan(stage)["verification"], "smoke": smoke}
     with spoiled(ill):
@@ -125,7 +126,7 @@ async def released(stage: Stage, *, within: float) -> Ran:
 
 
 @pytest.mark.slow
-async def test_a_release_that_asks_for_a_rehearsal_is_refused_without_one_and_passes_with_one(stage: Stage) -> None:
+async def test_a_release_that_asks_for_a_rehearsal_is_refused_without_one_and_passes_with_one(stage: Stage, visitors: Traffic) -> None:
     """Without one the line names the command before anything moves."""
     forget(stage)
     refused = await released(stage, within=1)
@@ -137,6 +138,7 @@ async def test_a_release_that_asks_for_a_rehearsal_is_refused_without_one_and_pa
     passed = await released(stage, within=1)
     assert passed.state == "Deployed", passed.message
     lines = [one for entry in passed.entries if entry.kind == "checklist" for one in entry.evidence["items"]]
+    assert {status for _, status in visitors.answers} == {200}
     assert any("was rehearsed" in one["reason"] for one in lines if one["name"] == "rollback_ready")
 
 

@@ -31,6 +31,7 @@ class Method(BaseModel):
     Fields:
         kind: The type of its platform block.
         strategy: Its rollout strategy; "" if the platform has one way only.
+        through: On Kubernetes, the kind of its workload, and `HTTPRoute` if that splits the requests.
         shares: The shares of the traffic that a version gets there, in percent.
         programs: Of a platform that runs programs, by the block's field, the programs' hashes, or a name that is found by PATH.
     """
@@ -39,6 +40,7 @@ class Method(BaseModel):
 
     kind: str
     strategy: str = ""
+    through: tuple[str, ...] = ()
     shares: tuple[int, ...] = ()
     programs: dict[str, tuple[str, ...]] = {}
 
@@ -115,6 +117,8 @@ def differences_of(production: Method, staging: Method) -> list[str]:
         found.append(f"the platform of production is of the type {production.kind}, that of staging {staging.kind}")
     elif production.strategy != staging.strategy:
         found.append(f"the strategy of production is {production.strategy or 'none'}, that of staging {staging.strategy or 'none'}")
+    elif production.through != staging.through:
+        found.append(f"production is a {' with an '.join(production.through)}, staging a {' with an '.join(staging.through)}")
     names = sorted({*production.programs, *staging.programs})
     if others := [name for name in names if production.programs.get(name) != staging.programs.get(name)]:
         found.append(f"production runs other programs than staging for {', '.join(others)}")

@@ -27,7 +27,7 @@ from tasks.rules.plan.targets import production_of
 from tests.rules.evidence.test_checklist import PLAN, RAW
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
-METHOD = Method(kind="kubernetes", strategy="canary", shares=(10, 100))
+METHOD = Method(kind="kubernetes", strategy="canary", through=("Deployment", "HTTPRoute"), shares=(10, 100))
 (PLACE,) = production_of(PLAN)
 STAGING = PLAN.staging.platform
 
@@ -143,6 +143,7 @@ def test_a_step_that_is_not_there_is_refused_with_those_that_are() -> None:
         ({}, []),
         ({"kind": "local"}, ["of the type kubernetes, that of staging local"]),
         ({"strategy": "rolling"}, ["is canary, that of staging rolling"]),
+        ({"through": ("Deployment",)}, ["production is a Deployment with an HTTPRoute, staging a Deployment"]),
         ({"programs": {"deploy": ("b",)}}, ["other programs than staging for deploy"]),
     ],
 )

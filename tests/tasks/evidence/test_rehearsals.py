@@ -93,6 +93,17 @@ async def test_other_scripts_are_another_method_and_other_arguments_are_not(tmp_
         await method_of(place, script(tmp_path), shares=(100,))
 
 
+async def test_on_kubernetes_the_workload_and_what_splits_the_requests_count_and_their_names_do_not() -> None:
+    """Staging has its own names."""
+    place = Place("production", "kubernetes/shop", "production.platform", 60)
+    one, two, without = [
+        await method_of(place, KubernetesPlatform(workload=name, route=route, strategy="canary"), shares=(100,))
+        for name, route in (("a", "a"), ("b", "b"), ("a", ""))
+    ]
+    assert one == two
+    assert (one.strategy, one.through, without.through) == ("canary", ("Deployment", "HTTPRoute"), ("Deployment",))
+
+
 def test_the_strategy_of_production_is_that_of_the_plan_or_of_its_platform() -> None:
     """A platform that has one way only has none to choose."""
     place = Place("production", "kubernetes/shop", "production.platform", 60)
