@@ -18,7 +18,7 @@ from tests.flows.harness import FIRST, Ran, Stage, check_closed, check_well, spo
 from tests.flows.processes import Traffic
 from tests.rules.evidence.test_rehearsal import rehearsal
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(400)]
 NEXT = "1.1"
 _versions = count(1)
 
