@@ -16,8 +16,8 @@ from flows.commands._encoding import use_utf8
 
 COMMANDS = (
     "init", "demo", "up", "down", "check", "windows", "calendar", "release", "schedule", "run", "approve", "check-off", "code", "cancel",
-    "rollback", "freeze", "unfreeze", "override", "status", "history", "metrics", "why", "logs", "report", "export", "retention",
-    "approvers", "blocks", "credential", "policy", "local", "doctor", "completion",
+    "rollback", "rehearse", "freeze", "unfreeze", "override", "status", "history", "metrics", "why", "logs", "report", "export",
+    "retention", "approvers", "blocks", "credential", "policy", "local", "doctor", "completion",
 )  # fmt: skip
 UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 BROKEN_PIPE = 141  # what a shell reports of a program that SIGPIPE ended

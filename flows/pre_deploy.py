@@ -19,6 +19,7 @@ from tasks.analysis.sources import subject_of
 from tasks.analysis.traffic import measure_traffic
 from tasks.evidence.dependencies import check_dependency
 from tasks.evidence.inputs import collect_inputs
+from tasks.evidence.rehearsals import judge_kept
 from tasks.evidence.tagged import untagged
 from tasks.evidence.tests import read_test_evidence
 from tasks.lifecycle.retries import named, retried
@@ -216,8 +217,16 @@ async def _ask(phase: Phase, inputs: Inputs, place: Place) -> Facts:
         to="previous",
         fallback=None if fixed == "previous" else fixed,
     )
+    within = inputs.rules().rehearsed_within_days
+    rehearsed = None if within is None else await judge_kept(phase.plan, place, platform, within_days=within)
     stays = baseline if target_of(place.environment) and baseline == inputs.version else None  # an earlier wave left it there
-    return Facts(platform_answers=bool(position), rollback_to=way.version or stays, first_deployment=baseline is None, readings=readings)
+    return Facts(
+        platform_answers=bool(position),
+        rollback_to=way.version or stays,
+        first_deployment=baseline is None,
+        rehearsed=rehearsed,
+        readings=readings,
+    )
 
 
 async def _record_found(phase: Phase, kind: Literal["tests", "dependencies"], found: Sequence[TestEvidence | DependencyState]) -> None:

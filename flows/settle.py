@@ -14,16 +14,18 @@ from blocks.outside_text import OutsideText, as_ending, error_text, outside
 from flows.lifecycle.finalize import finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollback import can_start_with, finish
+from flows.rollout.rehearsed import finish_rehearsal
 from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.keeper_acts import lives, try_again
 from tasks.lifecycle.kept_runs import is_kept_open
 from tasks.lifecycle.run_labels import end_as, forget_idle, forget_unbegun, let_go
 from tasks.record.journal import expect_whole_record, read_entry
 from tasks.record.without_key import rolling_back
+from tasks.rules.evidence.rehearsal import REHEARSE
 from tasks.rules.lifecycle.ending import Ending
 from tasks.rules.plan.request import AnyReason
 
-ACTING = {"release", "staging", "production", "rollback"}
+ACTING = {"release", "staging", "production", "rollback", REHEARSE}
 ASKED = outside("asked for without a name or reason")
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Run", description="Id of the flow run to settle.")]
 
@@ -65,6 +67,8 @@ async def _settled(run: str, *, reason: OutsideText, cancelled: bool) -> State[A
         state = await finish(run, asked.parameters) if is_rollback else None
     except BadInput as error:
         state, ending = None, Ending("failed", as_ending(error))
+    if flow_name == REHEARSE:
+        state = await finish_rehearsal(run, plan=asked.plan, version=asked.version, ending=ending)
     if state is None:
         state = await finalize(run, plan=asked.plan, version=asked.version, ending=ending, on_demand=is_rollback)
     as_it_is: Any = quote(state)  # a bare state would be waited for and taken apart, as a task's result

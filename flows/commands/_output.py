@@ -18,7 +18,7 @@ FORMULA = ("=", "+", "-", "@")
 CLEAR = "\r\033[K"
 KINDS = {"opened": "▶", "effect": "→", "gate": "⏸", "rollback": "↩", "refused": "✗", "approval": "✓", "closed": "■"}
 OUTCOMES = {
-    "passed": "✓", "accepted": "✓", "deployed": "✓",
+    "passed": "✓", "accepted": "✓", "deployed": "✓", "rehearsed": "✓",
     "failed": "✗", "error": "✗", "refused": "✗", "rejected": "✗", "rolled_back": "↩", "cancelled": "↩", "partly_deployed": "↩",
     "no_data": "?", "watching": "?", "mismatch": "?",
 }  # fmt: skip

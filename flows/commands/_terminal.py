@@ -21,7 +21,7 @@ show = _output.show
 DONE, UNEXPECTED, BAD_INPUT, ROLLED_BACK, REFUSED, WAITING = 0, 1, 2, 3, 4, 5
 EXIT = {"Deployed": DONE, "Passed": DONE, "Refused": REFUSED, "RolledBack": ROLLED_BACK, "Failed": ROLLED_BACK, "Cancelled": ROLLED_BACK}
 EXIT["PartlyDeployed"] = EXIT["CancelledAndBack"] = ROLLED_BACK
-EXIT["Skipped"] = REFUSED
+EXIT["Skipped"], EXIT["Rehearsed"] = REFUSED, DONE
 
 
 def add_home(parser: argparse.ArgumentParser) -> None:

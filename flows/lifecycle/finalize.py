@@ -64,13 +64,13 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
     with acting_for(run), rolling_back(on=ending.name != "deployed"):
         if not marked:
             await retried(mark_running)(run)
-        phase, late = await _phase_of(plan, run), None
+        phase, late = await phase_to_end(plan, run), None
         outcome, reason = await _close_record(phase, run, version=version, ending=ending, on_demand=on_demand)
         if phase and outcome == "deployed":
             await measure_times(phase.plan, run=run)
         service = phase.plan.service if phase else "unknown"
         if phase is not None:
-            late = await _release_leases(phase, run)
+            late = await release_leases(phase, run, environments_reversed(phase.plan))
         if outcome != "skipped":  # once all is done that others wait for: a receiver may take its time
             told = phase.plan.notify if phase else []
             await alert(told, service=service, version=version, outcome=outcome, reason=reason, run=run, is_rollback=on_demand)
@@ -83,7 +83,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
     return make(name=STATE_NAMES.get(outcome, "Failed"), message=reason)
 
 
-async def _phase_of(plan: str, run: str) -> Phase | None:
+async def phase_to_end(plan: str, run: str) -> Phase | None:
     """Take the release's plan, or None if it never had a readable one and so moved nothing.
 
     If the remembered plan was changed by others, or cannot be read without the key, the file says where to look: only what this release
@@ -168,7 +168,7 @@ async def roll_back_release(phase: Phase, *, version: str, ending: Ending) -> di
     for wave in (*waves_reversed(phase.plan), (STAGING,)):
         due = [name for name in wave if name not in stays and (name != STAGING or not (phase.plan.staging.keep_on_failure or stays))]
         try:
-            found |= await _roll_back_or_again(phase, due, version=version, ending=ending)
+            found |= await roll_back_or_again(phase, due, version=version, ending=ending)
         except Superseded:
             raise
         except Exception as error:  # noqa: BLE001 - one environment that cannot be rolled back must not keep the other from it
@@ -176,7 +176,7 @@ async def roll_back_release(phase: Phase, *, version: str, ending: Ending) -> di
             if passing is not None:  # it, or the server, does not answer now: it is not known whether anything failed
                 late = passing
                 continue
-            found |= {name: _not_rolled_back(name, error) for name in due}
+            found |= {name: not_rolled_back(name, error) for name in due}
         await tell_failed(phase, found.values(), waits=False)
     await tell_failed(phase, found.values())
     if late is not None:
@@ -184,7 +184,8 @@ async def roll_back_release(phase: Phase, *, version: str, ending: Ending) -> di
     return found
 
 
-def _not_rolled_back(environment: str, error: Exception) -> RollbackResult:
+def not_rolled_back(environment: str, error: Exception) -> RollbackResult:
+    """Say that an environment could not be rolled back."""
     reason = as_ending(f"{environment} could not be rolled back: {error_text(error)}")
     return RollbackResult(outcome=Outcome.FAILED, reason=reason, environment=environment, version=None)
 
@@ -210,7 +211,7 @@ async def _is_ours(phase: Phase, environment: str) -> bool:
     return position["owner"] == phase.owner
 
 
-async def _roll_back_or_again(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> dict[str, RollbackResult]:
+async def roll_back_or_again(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> dict[str, RollbackResult]:
     """Roll a wave back; once more if that broke off for a reason that is none of ours: what is rolled back by then stays so.
 
     The second time no child run is asked for: the server makes none for a run that was deleted, and the rollback needs none.
@@ -269,8 +270,8 @@ def _left_alone(
     )
 
 
-async def _release_leases(phase: Phase, run: str) -> Exception | None:
-    """Release the lease of every environment; one that fails keeps no other from it. Gives the error that is to be raised."""
+async def release_leases(phase: Phase, run: str, environments: Sequence[str]) -> Exception | None:
+    """Release the leases of environments; one that fails keeps no other from it. Gives the error that is to be raised."""
 
     async def release(environment: str) -> Exception | None:
         try:
@@ -283,7 +284,7 @@ async def _release_leases(phase: Phase, run: str) -> Exception | None:
         return None
 
     with rolling_back():  # by what is kept: the lease is where this release acquired it, whatever its block says now
-        late = await asyncio.gather(*(release(environment) for environment in environments_reversed(phase.plan)))
+        late = await asyncio.gather(*map(release, environments))
     return next((error for error in late if error is not None), None)
 
 

@@ -34,6 +34,8 @@ from tasks.rules.record.asked import changed_parameters
 from tasks.rules.record.entries import Entry
 
 Course = Callable[[Phase, str], Awaitable[PhaseResult]]
+Begin = Callable[..., Awaitable[Phase]]  # as `begin_phase`
+Finish = Callable[..., Awaitable[State[Any]]]  # as `finalize`
 
 
 async def conduct(
@@ -46,6 +48,8 @@ async def conduct(
     course: Course,
     environment: str = "",
     more: Mapping[str, str] | None = None,
+    begin: Begin = begin_phase,
+    finish: Finish = finalize,
 ) -> State[Any]:
     """Carry a course through, whatever happens on the way.
 
@@ -58,6 +62,8 @@ async def conduct(
         course: The phases; gives their result, or raises one of our errors.
         environment: Where, if the run was asked for one.
         more: What else it was asked for with, by the names of its parameters: when it is due, and that it is a fix.
+        begin: Takes the plan.
+        finish: Brings it to its end.
 
     Returns:
         The final state: Completed as Deployed, else Failed with a name and a message that say what became of it.
@@ -65,22 +71,23 @@ async def conduct(
     run = run_id()
     closed = await closing_entry(run)
     if closed is not None:
-        return await finalize(run, plan=plan, version=version, ending=Ending("failed", as_ending(closed.why)))
+        return await finish(run, plan=plan, version=version, ending=Ending("failed", as_ending(closed.why)))
     with acting_for(run):
         given = {"plan": plan, "version": version} | ({"environment": environment} if environment else {}) | dict(more or {})
-        ending = await _attempt(name, run, given=given, reason=reason, requester=requester, course=course)
-    return await finalize(run, plan=plan, version=version, ending=ending, marked=True)
+        ending = await _attempt(name, run, given=given, reason=reason, requester=requester, course=course, begin=begin)
+    return await finish(run, plan=plan, version=version, ending=ending, marked=True)
 
 
-async def _attempt(name: str, run: str, *, given: dict[str, str], reason: str, requester: str, course: Course) -> Ending:
+async def _attempt(name: str, run: str, *, given: dict[str, str], reason: str, requester: str, course: Course, begin: Begin) -> Ending:
     plan, version = given["plan"], given["version"]
-    await retried(begin_attempt)(run, name=f"{name} {version}", tags=[f"version:{version}", f"shipway:{name}"])
-    what = f"{requester or 'unknown'} asked to {name} {version}"
+    tags = [f"version:{version}", f"shipway:{name}"] if version else [f"shipway:{name}"]
+    await retried(begin_attempt)(run, name=f"{name} {version}".rstrip(), tags=tags)
+    what = f"{requester or 'unknown'} asked to {name} {version or 'a rollback'}"
     evidence = {"flow": name, **given, "run": run_link(run)}
     try:
         opened = await append_entry(run, what, kind="opened", who=requester or UNKNOWN, why=reason, evidence=evidence)
         _expect_unchanged(opened, given)
-        return await _carry(name, run, plan=plan, version=version, course=course)
+        return await _carry(name, run, plan=plan, version=version, course=course, begin=begin)
     except Skipped as error:
         return Ending("skipped", as_ending(error))
     except (Refused, BadInput) as error:
@@ -109,13 +116,13 @@ def _expect_unchanged(opened: Entry, given: dict[str, str]) -> None:
         raise Refused(f"{', '.join(changed)} of this run changed after it began, and only the API can do that; request it again")
 
 
-async def _carry(name: str, run: str, *, plan: str, version: str, course: Course) -> Ending:
+async def _carry(name: str, run: str, *, plan: str, version: str, course: Course, begin: Begin) -> Ending:
     await expect_whole_record(run)
     decided = await read_entry(run, "rollback", name="decision")
     if decided is not None:
         return Ending.from_entry(decided)
-    phase = await begin_phase(plan, scope=run)
-    await retried(name_run)(run, name=f"{name} {phase.plan.service} {version}", tags=[f"service:{phase.plan.service}"])
+    phase = await begin(plan, scope=run)
+    await retried(name_run)(run, name=f"{name} {phase.plan.service} {version}".rstrip(), tags=[f"service:{phase.plan.service}"])
     await keep_open(run, service=phase.plan.service, blocks=[place.platform for place in places_of(phase.plan)])
     await retried(check_storage)()
     await expect_in_time(phase)  # before it may stop another release for the lock

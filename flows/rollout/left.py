@@ -29,6 +29,7 @@ from tasks.record.left import (
     unkeep_left,
 )
 from tasks.rollout.rollout import abort_canary, called, is_in_place, read_position
+from tasks.rules.evidence.rehearsal import REHEARSE
 from tasks.rules.record.entries import moment
 from tasks.rules.rollout.left import (
     PROMOTION,
@@ -66,7 +67,12 @@ def since_in_words(positions: Mapping[str, Position], lefts: Mapping[str, Left])
 async def keep_what_is_left(
     phase: Phase, platform: Platform, position: Position, choice: RollbackChoice, *, environment: str, bad: str, to: str, on_demand: bool
 ) -> None:
-    """Keep which version a rollback leaves and which one serves then, before it acts: one that begins meanwhile is about the same."""
+    """Keep which version a rollback leaves and which one serves then, before it acts: one that begins meanwhile is about the same.
+
+    A version that was made to fail is not a bad one: after a rehearsal, rollbacks may return to it as before.
+    """
+    if await is_rehearsal(phase):
+        return
     stands = await rollback_under_way(phase, platform, position, environment)
     bad = (await bad_name(phase, platform, position, environment=environment, bad=bad)).bad or bad
     versions = [
@@ -81,6 +87,12 @@ async def keep_what_is_left(
         await keep_left(service, here=here, version=version, serves=choice.version, run=phase.owner, brought=brought)
     if stands is not None and choice.kind == "abort":
         await forget_that_it_was_left(service, here=here, version=choice.version)
+
+
+async def is_rehearsal(phase: Phase) -> bool:
+    """Say whether a run rehearses a rollback, by its own record."""
+    opened = await read_entry(phase.owner, "opened")
+    return opened is not None and opened.evidence.get("flow") == REHEARSE
 
 
 async def note_rollback_over(phase: Phase, platform: Platform, environment: str) -> None:

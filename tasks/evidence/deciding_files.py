@@ -63,6 +63,29 @@ def unreadable_files(plan: Plan, folder: Path) -> list[str]:
     return []
 
 
+def hash_programs(platform: RunsPrograms) -> dict[str, tuple[str, ...]]:
+    """Hash the programs that a platform runs, whatever they are called and wherever they lie.
+
+    Args:
+        platform: It.
+
+    Returns:
+        By the block's field, the hash of each file of its command, and the name of a program that is found by PATH.
+
+    Raises:
+        BadInput: One does not exist or cannot be read, or they are too many or too large.
+        Refused: The approval key cannot be used.
+    """
+    reader = _Reader(derive(read_key(key_path()), "digest: files"), MOST_BYTES)
+    folder, commands = platform.programs("")
+    found: dict[str, tuple[str, ...]] = {}
+    for where, command in commands.items():
+        by_path = [] if "/" in command[0] else [Path(command[0]).name]
+        hashes = [reader.hash(Named(word, path, where)) for word, path in program_files(command, Path(folder))]
+        found[where] = (*by_path, *hashes)
+    return found
+
+
 @dataclass(frozen=True)
 class Named:
     """A file that decides.

@@ -19,8 +19,10 @@ from tasks.rules.record.markdown import to_markdown
 
 
 @task(name="publish record", task_run_name="publish the record", **OBSERVE)
-async def publish_record(release_id: str, *, service: str, storage: WritableFileSystem | None = None) -> dict[str, str]:
-    """Write `record.json` and `record.html` beside the entries, and the artifact `release-<service>`.
+async def publish_record(
+    release_id: str, *, service: str, storage: WritableFileSystem | None = None, kind: str = "release"
+) -> dict[str, str]:
+    """Write `record.json` and `record.html` beside the entries, and the artifact `release-<service>`, or of another kind.
 
     The same record gives the same files and no second artifact.
 
@@ -28,6 +30,7 @@ async def publish_record(release_id: str, *, service: str, storage: WritableFile
         release_id: The release.
         service: The service's name, for the artifact's key.
         storage: A filesystem block; Prefect's default result storage where None.
+        kind: Of what it is the record, for the artifact's key.
 
     Returns:
         `json` and `html`: where the files are in the storage; `artifact`: the artifact's key.
@@ -39,6 +42,6 @@ async def publish_record(release_id: str, *, service: str, storage: WritableFile
     await objects.replace(f"{folder}/record.json", to_json(reading.entries).encode())
     await objects.replace(f"{folder}/record.html", render_page(reading.entries, problems=problems).encode())
     await keep_facts(release_id, reading)
-    key, page = artifact_key("release", service), to_markdown(reading.entries, problems=problems, place=f"{objects.name}/{folder}")
-    await publish_markdown(page, key=key, description=f"The record of release {release_id}")
+    key, page = artifact_key(kind, service), to_markdown(reading.entries, problems=problems, place=f"{objects.name}/{folder}")
+    await publish_markdown(page, key=key, description=f"The record of {kind.replace('-', ' ')} {release_id}")
     return {"json": f"{objects.name}/{folder}/record.json", "html": f"{objects.name}/{folder}/record.html", "artifact": key}

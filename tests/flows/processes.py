@@ -18,7 +18,7 @@ from typing import Any
 from tests import forking
 from tests.forking import Forking, fork
 
-FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
+FLOWS = ("release", "staging", "production", "rollback", "rehearse", "settle", "keeper")
 RUN_SECONDS = 170  # below the time limit of a test; a run takes some tens of seconds, and several times that on a loaded machine
 HERE = Path(__file__).parent
 _numbers = count(1)

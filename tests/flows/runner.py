@@ -28,7 +28,7 @@ from blocks.local.client import LocalClient
 from blocks.local.platform import LocalPlatform
 from tests.forking import serve
 
-FLOWS = ("release", "staging", "production", "rollback", "settle", "keeper")
+FLOWS = ("release", "staging", "production", "rollback", "rehearse", "settle", "keeper")
 EFFECTS = ("prepare", "promote", "abort")  # those that go on after their order was taken
 CHANGES = ("set_flow_run_state", "update_flow_run", "update_flow_run_labels", "create_variable")
 

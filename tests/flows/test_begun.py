@@ -224,9 +224,9 @@ async def test_a_release_without_a_plan_that_moved_something_is_not_closed(
     monkeypatch.setattr(finalize, "read_entries", read)
     if waits:
         with pytest.raises(Temporary, match="moved something, and its plan cannot be read"):
-            await finalize._phase_of("plan.yaml", RUN)
+            await finalize.phase_to_end("plan.yaml", RUN)
     else:
-        assert await finalize._phase_of("plan.yaml", RUN) is None
+        assert await finalize.phase_to_end("plan.yaml", RUN) is None
 
 
 async def test_credentials_that_lead_elsewhere_in_the_middle_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:

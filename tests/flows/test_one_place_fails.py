@@ -103,7 +103,7 @@ class Places:
 async def test_every_environment_is_given_up(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
     """What does not answer is tried again by the keeper; what is wrong for good is said."""
     places = Places(monkeypatch, US, error)
-    late = await finalize._release_leases(PLAN, "run")  # type: ignore[arg-type]
+    late = await finalize.release_leases(PLAN, "run", [US, EU, "staging"])  # type: ignore[arg-type]
     assert late is (error if isinstance(error, Temporary) else None)
     said = [] if late else [f"the lease of {US} could not be released"]
     assert sorted(places.asked) == sorted([f"give up {US}", *said, f"give up {EU}", "give up staging"])

@@ -166,3 +166,25 @@ async def test_a_script_that_runs_while_its_worker_dies_is_adopted(scripts: Scri
     await check_closed(scripts, ran, outcome="deployed")
     await check_runs(scripts, "1.3")
     assert scripts.calls("production") == ["deploy 1.3"]
+
+
+async def test_a_rollback_by_scripts_is_rehearsed_in_staging_and_not_if_production_runs_other_scripts(scripts: ScriptStage) -> None:
+    """Production's scripts are read and never run; where they differ, nothing runs in staging either."""
+    from tasks.evidence.rehearsals import read_rehearsals  # noqa: PLC0415
+
+    asked = {"plan": scripts.plan(), "requester": "rita", "version": "1.1"}
+    ran = await scripts.carry_through(await scripts.ask("rehearse", **asked), "rehearse")
+    assert ran.state == "Rehearsed", ran.message
+    await check_closed(scripts, ran, outcome="rehearsed")
+    await check_runs(scripts, FIRST)
+    assert scripts.calls("staging") == ["deploy 1.1", f"deploy {FIRST}"]
+    assert scripts.calls("production") == []
+    (found,) = read_rehearsals(scripts.name)
+    assert (found.outcome, found.method.kind, found.method.strategy) == ("passed", "script", "rolling")
+
+    with (scripts.folder / "production" / "held.sh").open("a") as file:
+        file.write("# another one\n")
+    ran = await scripts.carry_through(await scripts.ask("rehearse", **asked), "rehearse")
+    assert ran.state == "Refused", ran.message
+    assert "production runs other programs than staging for" in ran.message
+    assert len(scripts.calls("staging")) == 2

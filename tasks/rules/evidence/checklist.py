@@ -22,6 +22,7 @@ class Facts:
         platform_answers: Whether production's platform answered a read of its position.
         rollback_to: The version of a rollback, or None without one.
         first_deployment: Whether nothing runs in production yet, so that a rollback removes the canary.
+        rehearsed: How the rehearsal of a rollback is judged, and why; None if none is asked for.
         readings: By SLI why its counts could not be read, "" if they could; None if not read.
         announced: Whether the announcement was sent, or None if not tried.
         commands: By the name of each of the checklist's commands, what it answered.
@@ -33,6 +34,7 @@ class Facts:
     platform_answers: bool | None = None
     rollback_to: str | None = None
     first_deployment: bool = False
+    rehearsed: tuple[Outcome, str] | None = None
     readings: Mapping[str, str] | None = None
     announced: bool | None = None
     commands: Mapping[str, TestEvidence] = field(default_factory=dict)
@@ -118,7 +120,11 @@ def _rollback(place: Place, facts: Facts) -> tuple[Outcome, str]:
     if not facts.platform_answers:
         return Outcome.FAILED, f"{place.platform} does not answer, so a rollback would fail"
     if facts.rollback_to is not None:
-        return Outcome.PASSED, f"{place.platform} answers, and {facts.rollback_to} can be rolled back to"
+        known = f"{place.platform} answers, and {facts.rollback_to} can be rolled back to"
+        outcome, reason = facts.rehearsed or (Outcome.PASSED, "")
+        if outcome is not Outcome.PASSED:
+            return outcome, reason
+        return outcome, f"{known}; {reason}" if reason else known
     if facts.first_deployment:
         return Outcome.PASSED, "nothing runs yet: a rollback removes the canary"
     return Outcome.FAILED, "there is no version to roll back to; set `rollback.to`"

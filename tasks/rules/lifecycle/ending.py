@@ -16,7 +16,7 @@ PARTLY = "partly_deployed"
 WHY_LIMIT = ENDING_LIMIT // 2  # of the reason where a rollback follows it: a long one must not push that out of the sentence
 Name = Literal["deployed", "rolled_back", "refused", "failed", "cancelled", "stopped", "skipped"]
 LEAVES_DEPLOYED = {"refused", "failed", "skipped"}  # while people tick what is done after the deployment
-QUIET = {"deployed", "skipped"}  # without an alert
+QUIET = {"deployed", "skipped", "rehearsed"}  # without an alert
 STATE_NAMES = {
     "deployed": "Deployed",
     "rolled_back": "RolledBack",
@@ -24,6 +24,7 @@ STATE_NAMES = {
     "failed": "Failed",
     "cancelled": "CancelledAndBack",
     "skipped": "Skipped",
+    "rehearsed": "Rehearsed",
     PARTLY: "PartlyDeployed",
 }
 

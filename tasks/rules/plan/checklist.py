@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from tasks.rules.plan.types import Argument, Person, Seconds, Section, TargetName, fault, refuse_doubles
 
@@ -56,6 +56,8 @@ class Checklist(Section):
     """Require healthy `dependencies`."""
     rollback_ready: bool = True
     """Require a version to roll back to, and a platform that answers."""
+    rehearsed_within_days: Annotated[float, Field(gt=0, le=366)] | None = None
+    """`rollback_ready` also requires that `shipway rehearse` showed within so many days that a rollback works; left out, no rehearsal."""
     monitoring_on: bool = True
     """Require a reading of every deciding SLI from its own source."""
     team_told: bool = True
@@ -75,6 +77,14 @@ class Checklist(Section):
     def _each_once(cls, listed: Sequence[FactCommand | TickedItem]) -> Sequence[FactCommand | TickedItem]:
         refuse_doubles([one.name for one in listed])
         return listed
+
+    @field_validator("rehearsed_within_days")
+    @classmethod
+    def _belongs_to_a_line(cls, days: float | None, info: ValidationInfo) -> float | None:
+        if days is not None and not info.data.get("rollback_ready", True):
+            fix = "Write `rollback_ready: true`, or leave `rehearsed_within_days` out."
+            raise fault("a rehearsal is asked for, but not that a rollback is ready", fix=fix)
+        return days
 
     def lines(self) -> dict[str, bool]:
         """Give the lines that can be turned off, by name, and whether the plan requires them."""

@@ -75,9 +75,20 @@ def _checklist_lines(plan: Plan, applying: Sequence[Policy], rules: Rules) -> It
     off = [name for name, is_asked in plan.checklist.lines().items() if not is_asked]
     required = _all(policy.checklist for policy in applying)
     yield Line("checklist", f"without {_words(off, 'exceptions')}", _words(required, "any"), _words(rules.checklist, "none"))
+    yield _rehearsed_line(plan, applying, rules)
     if ticked := _all(policy.ticked for policy in applying):
         own = _words([item.name for item in plan.checklist.required()], "none")
         yield Line("checklist.items", own, _words(ticked, "any"), own)
+
+
+def _rehearsed_line(plan: Plan, applying: Sequence[Policy], rules: Rules) -> Line:
+    asked = [one.rehearsed_within_days for one in applying if one.rehearsed_within_days is not None]
+    own, theirs, counts = plan.checklist.rehearsed_within_days, min(asked, default=None), rules.rehearsed_within_days
+    return Line("checklist.rehearsed_within_days", _days(own), _days(theirs, none="any"), _days(counts))
+
+
+def _days(days: float | None, *, none: str = "not asked for") -> str:
+    return none if days is None else f"at most {days:g}"
 
 
 def _source_lines(applying: Sequence[Policy]) -> Iterator[Line]:

@@ -135,6 +135,8 @@ class Policy(Section):
     """The least approval; left out, it is left to the plan."""
     checklist: Annotated[list[ChecklistLine], Field(max_length=5)] = Field(default_factory=list)
     """Lines of the checklist that a plan may not turn off."""
+    rehearsed_within_days: Annotated[float, Field(gt=0, le=366)] | None = None
+    """A rollback must have been rehearsed within so many days (`shipway rehearse`), whatever the plan says; left out, as the plan says."""
     ticked: Annotated[list[TargetName], Field(max_length=30)] = Field(default_factory=list)
     """Names of items that people must tick: a plan must have each of them in `checklist.items`, as a required one before production."""
     least_analysis: LeastAnalysis | None = None

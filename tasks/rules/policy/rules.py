@@ -27,6 +27,7 @@ class Rules(BaseModel):
         checklist: The lines of the checklist that must pass.
         requesters: Who may request a release; None lets everyone.
         requester: Whether the requester must confirm the request at the gate, see `LeastApproval`.
+        rehearsed_within_days: How old the rehearsal of a rollback may be; None asks for none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -38,6 +39,7 @@ class Rules(BaseModel):
     checklist: tuple[str, ...]
     requesters: tuple[str, ...] | None = None
     requester: RequesterName = "named"
+    rehearsed_within_days: float | None = None
 
 
 class Allowed(NamedTuple):
@@ -65,6 +67,7 @@ def effective_rules(plan: Plan, policies: Sequence[Policy]) -> Rules:
             requesters = [name for name in (policy.requesters if requesters is None else requesters) if name in policy.requesters]
     lines = plan.checklist.lines().items()
     asked = [name for name, is_asked in lines if is_asked or any(name in policy.checklist for policy in applying)]
+    ages = [plan.checklist.rehearsed_within_days, *(policy.rehearsed_within_days for policy in applying)]
     return Rules(
         policies=tuple(policy.name for policy in applying),
         quorum=max([plan.approval.quorum, *(policy.approval.quorum for policy in applying)]),
@@ -73,6 +76,7 @@ def effective_rules(plan: Plan, policies: Sequence[Policy]) -> Rules:
         checklist=tuple(asked),
         requesters=None if requesters is None else tuple(requesters),
         requester="proved" if any(policy.approval.requester == "proved" for policy in applying) else "named",
+        rehearsed_within_days=min((days for days in ages if days is not None), default=None),
     )
 
 
@@ -138,6 +142,8 @@ def _conflicts(plan: Plan, policy: Policy) -> Iterator[str]:
     for line in policy.checklist:
         if not getattr(plan.checklist, line):
             yield f"checklist.{line}: false is not allowed by `checklist` {by}. Write true, or leave it out."
+    if policy.rehearsed_within_days is not None and not plan.checklist.rollback_ready:
+        yield f"checklist.rollback_ready: false is not allowed by `rehearsed_within_days` {by}. Write true, or leave it out."
     for name in policy.ticked:
         yield from _loose_item(plan, name, policy.approval.approvers, by=by)
     if policy.least_analysis is not None:

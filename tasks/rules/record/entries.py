@@ -21,7 +21,7 @@ Kind = Literal[
     "opened", "review", "tests", "dependencies", "change_log", "checklist", "tick", "effect", "samples", "verdict", "gate", "approval",
     "refused", "health", "smoke", "data", "logs", "metrics", "migration", "rollback", "note", "closed",
 ]  # fmt: skip
-ReleaseOutcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "open"]
+ReleaseOutcome = Literal["deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "rehearsed", "open"]
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 FIRST = "0" * 64
@@ -228,7 +228,9 @@ def outcome_of(entries: list[Entry]) -> ReleaseOutcome:
     if not closing:
         return "open"
     said = closing[-1].evidence.get("outcome")
-    ends: tuple[ReleaseOutcome, ...] = ("deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped")
+    ends: tuple[ReleaseOutcome, ...] = (
+        "deployed", "partly_deployed", "rolled_back", "refused", "failed", "cancelled", "skipped", "rehearsed",
+    )  # fmt: skip
     return next((outcome for outcome in ends if outcome == said), "failed")
 
 

@@ -14,7 +14,7 @@ from tasks.rules.record.entries import Entry, Kind, ReleaseOutcome, moment, outc
 WORDS: dict[ReleaseOutcome, str] = {
     "deployed": "deployed", "rolled_back": "rolled back", "refused": "refused", "failed": "failed",
     "cancelled": "cancelled", "open": "under way", "partly_deployed": "partly deployed",
-    "skipped": "skipped",
+    "skipped": "skipped", "rehearsed": "rehearsed",
 }  # fmt: skip
 CHECKS = ("review", "tests", "dependencies", "change_log", "checklist", "tick", "health", "smoke", "data", "logs", "metrics", "migration")
 

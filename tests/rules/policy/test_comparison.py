@@ -48,6 +48,7 @@ OTHERS: dict[str, tuple[tuple[Any, ...], Any]] = {
     "Policy.services": (("services",), ["shop", "other"]), "Policy.shares": (("shares",), []),
     "Policy.requesters": (("requesters",), ["ada", "ben"]), "Policy.approval": (("approval",), {"quorum": 0}),
     "Policy.checklist": (("checklist",), ["tests_passed", "team_told"]), "Policy.ticked": (("ticked",), ["restore"]),
+    "Policy.rehearsed_within_days": (("rehearsed_within_days",), 14),
     "Policy.least_analysis": (LEAST, None), "Policy.source": (SOURCE, None), "Policy.windows": (WINDOWS, {}),
     "LeastApproval.quorum": (("approval", "quorum"), 1), "LeastApproval.approvers": (("approval", "approvers"), ["ada", "cleo"]),
     "LeastApproval.signatures": (("approval", "signatures"), "required"),

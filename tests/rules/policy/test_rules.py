@@ -335,3 +335,28 @@ def test_what_a_script_counts_keeps_no_policy(slis: list[dict[str, Any]], least:
     found = conflicts(plan, [policy])
     assert [one.split(":")[0] for one in found] == ([] if counts else ["judgement.slis"])
     assert all("in prometheus/team" in one if least else "the counts of script/shop are what its script says" in one for one in found)
+
+
+@pytest.mark.parametrize(
+    ("plan", "policies", "days"),
+    [
+        (None, [None], None),
+        (30, [None], 30),
+        (None, [14], 14),
+        (7, [14], 7),
+        (30, [14, 21], 14),
+    ],
+)
+def test_the_shorter_age_of_a_rehearsal_counts(plan: float | None, policies: list[float | None], days: float | None) -> None:
+    """A plan may ask for a younger one, and need not ask for one at all; side by side stands which counts."""
+    made = plan_of(checklist={"rehearsed_within_days": plan})
+    found = [policy_of(name=f"p{number}", rehearsed_within_days=one) for number, one in enumerate(policies)]
+    assert effective_rules(made, found).rehearsed_within_days == days
+    (line,) = [one for one in compare_rules(made, found) if one.field == "checklist.rehearsed_within_days"]
+    assert line.counts == ("not asked for" if days is None else f"at most {days:g}")
+
+
+def test_a_plan_may_not_turn_off_the_line_for_which_a_policy_asks_a_rehearsal() -> None:
+    """Else nothing would be judged."""
+    (conflict,) = conflicts(plan_of(checklist={"rollback_ready": False}), [policy_of(rehearsed_within_days=30)])
+    assert "checklist.rollback_ready: false is not allowed by `rehearsed_within_days` of the policy shop" in conflict

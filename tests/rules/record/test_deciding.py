@@ -15,7 +15,8 @@ from tests.source_trees import tree_of
 
 ROOT = Path(__file__).parents[3]
 SHOW = (  # what these read is told to people, and decides nothing
-    "flows/commands/_export.py", "tasks/record/page.py", "tasks/rules/approval/contents.py", "tasks/rules/documentation/",
+    "flows/commands/_export.py", "flows/commands/rehearse.py",
+    "tasks/record/page.py", "tasks/rules/approval/contents.py", "tasks/rules/documentation/",
     "tasks/rules/metrics/", "tasks/rules/notify/facts.py", "tasks/rules/record/series.py", "tasks/rules/record/view.py",
     "tasks/rules/rollout/why.py",
 )  # fmt: skip

@@ -161,11 +161,12 @@ def test_every_page_that_a_run_publishes_is_one_whose_words_are_escaped() -> Non
         if isinstance(node, ast.Call) and re.search(r"(?<!delete)(?<!remove)_artifact$|publish_markdown$", ast.unparse(node.func))
     }
     assert found == {
-        "tasks/record/artifacts.py",  # publish_markdown, by which the next five publish
+        "tasks/record/artifacts.py",  # publish_markdown, by which the next six publish
         "tasks/record/report.py",  # tests/rules/record/test_markdown.py
         "tasks/documentation/page.py",  # tests/rules/documentation/test_page.py
         "tasks/record/metrics_report.py",  # tests/rules/metrics/test_report.py
         "tasks/record/expected.py",  # tests/tasks/record/test_expected.py
+        "tasks/evidence/rehearsals.py",  # tests/rules/evidence/test_rehearsal.py
         "flows/retention.py",  # tests/flows/test_retention_page.py
         "tasks/approval/ticks.py",  # tests/rules/approval/test_ticks.py
         "flows/freeze.py",  # tests/flows/test_freeze_page.py
