@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shlex
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from prefect import State, flow
@@ -15,6 +16,7 @@ from blocks.outside_text import as_ending, as_reason, error_text
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, run_id
 from flows.lifecycle.parameters import drops_unknown_parameters
+from flows.rollout.gone import UNKNOWN
 from flows.rollout.look_again import record, see
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import RUN, is_closed, open_releases_of
@@ -56,8 +58,10 @@ async def _look(phase: Phase, service: str, kept: Observed) -> State[Any]:
     if busy := [name for name, one in seen.items() if one.position and await _is_under_way(one.position)]:
         await asyncio.to_thread(replace_observed, service, kept, put_off(kept, at=began))
         return Completed(name="PutOff", message=f"a release or rollback is under way in {', '.join(busy)}")
-    there = {name: one for name, one in seen.items() if one.position is None or one.position["baseline"] == kept.version}
+    there = {name: one for name, one in seen.items() if not one.gone}
     look = after_look(kept, {name: one.found for name, one in there.items()}, at=began)
+    if lost := {name: one for name, one in seen.items() if one.gone == UNKNOWN and one.position}:
+        await _tell_gone(phase, kept, {name: one.position["baseline"] for name, one in lost.items() if one.position})
     if look.result.outcome is Outcome.FAILED and not kept.told:
         await record(phase, there, look.result, version=kept.version, release=kept.release)
     after, did = look.observed, ""
@@ -79,6 +83,14 @@ async def _is_under_way(position: Position) -> bool:
     if not RUN.fullmatch(owner):
         return bool(owner)
     return not await asyncio.to_thread(is_closed, owner)
+
+
+async def _tell_gone(phase: Phase, kept: Observed, serving: Mapping[str, str | None]) -> None:
+    """Tell people that a version does not serve any more by no release or rollback, so that it is observed no more there."""
+    serves = ", ".join(f"{baseline or 'nothing'} in {environment}" for environment, baseline in serving.items())
+    reason = as_ending(f"no release or rollback did that: instead of {kept.version}, deployed by {kept.release}, there serves {serves}")
+    about, key = f"{phase.plan.service} {kept.version}", f"{kept.release}/gone/{' '.join(serving)}"
+    await notify(phase.plan.notify, ["unobserved"], about=about, reason=reason, run=phase.owner, key=key)
 
 
 async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]:

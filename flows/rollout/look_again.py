@@ -7,17 +7,19 @@ from typing import Any, NamedTuple, TypeVar
 
 from blocks.errors import ShipwayError
 from blocks.outside_text import error_text
-from blocks.platform import Position
+from blocks.platform import Platform, Position
 from flows.lifecycle.context import Phase
 from flows.rollout.after_deployment import append_counts, append_health, probe
+from flows.rollout.gone import gone_by
 from flows.rollout.log_check import LogsFound, append_logs, new_errors
 from tasks.analysis.watch import read_counts
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rollout.as_deployed import load_platform_to_roll_back
+from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.analysis.platform_counts import increase
-from tasks.rules.lifecycle.observed import HEALTH, LOGS, REQUESTS, FoundThere, Observed, judge_requests
+from tasks.rules.lifecycle.observed import HEALTH, LOGS, REQUESTS, FoundThere, Observed, ObservedPlace, judge_requests
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.targets import place_of
 
@@ -30,6 +32,7 @@ class Seen(NamedTuple):
 
     Fields:
         position: What it runs; None if it does not answer.
+        gone: By which run the version does not serve any more, as `gone_by` says it; "" if it serves, or that is not known.
         found: The verdicts, and the counts from which the next look goes on.
         health: What the health check found, for the record.
         counts: Requests since the counts were judged last, and how many failed.
@@ -37,6 +40,7 @@ class Seen(NamedTuple):
     """
 
     position: Position | None
+    gone: str
     found: FoundThere
     health: dict[str, Any]
     counts: dict[str, int] | None
@@ -45,12 +49,29 @@ class Seen(NamedTuple):
 
 async def see(phase: Phase, kept: Observed, environment: str) -> Seen:
     """Look at one environment by what the release acted through, whatever was done to its block since; each check by itself."""
-    place, before, version = place_of(phase.plan, environment), kept.places[environment], kept.version
+    place, before = place_of(phase.plan, environment), kept.places[environment]
     platform = await _or_none(load_platform_to_roll_back(place.platform, field=place.field, strategy=place.strategy))
-    if isinstance(platform, PhaseResult):
-        return Seen(None, FoundThere(dict.fromkeys((HEALTH, REQUESTS, LOGS), platform), before.counts), {}, None, None)
+    position = platform if isinstance(platform, PhaseResult) else await _or_none(retried(read_position)(platform))
+    if isinstance(platform, PhaseResult) or isinstance(position, PhaseResult):
+        return _unseen(position, before)
+    gone = await _or_none(gone_by(phase, platform, position, environment=environment, version=kept.version, since=kept.since))
+    if isinstance(gone, PhaseResult):
+        return _unseen(gone, before)
+    if gone:
+        return Seen(position, gone, FoundThere({}, before.counts), {}, None, None)
+    return await _check(phase, kept, platform, position, environment=environment)
+
+
+def _unseen(result: PhaseResult, before: ObservedPlace) -> Seen:
+    """Give that an environment could not be looked at: while it is not known what serves there, nothing is judged."""
+    return Seen(None, "", FoundThere(dict.fromkeys((HEALTH, REQUESTS, LOGS), result), before.counts), {}, None, None)
+
+
+async def _check(phase: Phase, kept: Observed, platform: Platform, position: Position, *, environment: str) -> Seen:
+    """Make the checks of one environment, under the name that the version has there now."""
+    before, version = kept.places[environment], position["baseline"] or kept.version
     probed = await _or_none(probe(phase.plan, platform, version, environment=environment))
-    position, health = (None, {}) if isinstance(probed, PhaseResult) else probed
+    health = {} if isinstance(probed, PhaseResult) else probed[1]
     counted = await _or_none(retried(read_counts)(platform))
     after = None if isinstance(counted, PhaseResult) else counted.get(version)
     requests, counts = judge_requests(before.counts, after, limit=phase.plan.verification.max_error_ratio)
@@ -67,7 +88,7 @@ async def see(phase: Phase, kept: Observed, environment: str) -> Seen:
     }
     errors, number = increase(before.counts.model_dump() if before.counts else after, after)
     delta = {"requests": number, "errors": errors} if after else None
-    return Seen(position, FoundThere(checks, counts), health, delta, None if isinstance(logs, PhaseResult) else logs)
+    return Seen(position, "", FoundThere(checks, counts), health, delta, None if isinstance(logs, PhaseResult) else logs)
 
 
 async def _or_none(work: Awaitable[Found]) -> Found | PhaseResult:

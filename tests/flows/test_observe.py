@@ -19,9 +19,14 @@ from tasks.lifecycle import observed
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.looked import looks_of
 from tasks.lifecycle.observed import begin_observed, read_observed
+from tasks.record.kept_index import keep_run
+from tasks.record.left import keep_left
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.observed import Observed, observed_from
 from tasks.rules.lifecycle.results import PhaseResult
+from tasks.rules.plan.targets import place_of
+from tasks.rules.rollout.deployed import places_of
+from tasks.rules.rollout.migrations import Here
 from tests.rules.lifecycle.test_observed import taken
 from tests.tasks.conftest import offline
 from tests.tasks.fake_platform import FakePlatform, counted
@@ -72,19 +77,30 @@ class World:
         """Tell people."""
         self.told.append({"blocks": blocks, "facts": facts, **said})
 
-    def deploy(self, **observe: Any) -> Observed:
+    async def rolled_back(self, version: str, serves: str) -> None:
+        """Keep what a rollback left."""
+        here = Here("production", place_of(self.kept.taken.parsed(), "production").platform)
+        await keep_left(SHOP, here=here, version=version, serves=serves, run="rollback-1")
+
+    def renamed(self, name: str) -> None:
+        """Let a ConfigMap change: the same pods are called otherwise."""
+        self.platform.numbers[name] = self.platform.numbers.pop(str(self.platform.position["baseline"]))
+        self.platform.position["baseline"] = name
+
+    def deploy(self, version: str = "1.1", **observe: Any) -> Observed:
         """Deploy the version, of which a look is due by now."""
         at, plan = datetime.now(UTC) - timedelta(minutes=20), taken(**observe)
         plan.plan["verification"]["max_error_ratio"] = 0.1
-        found = observed_from(plan, [], release="r1", plan="/srv/a plan.yaml", version="1.1", round=1, since=at, at=at)
+        found = observed_from(plan, [], release="r1", plan="/srv/a plan.yaml", version=version, round=1, since=at, at=at)
         assert found is not None
         begin_observed(SHOP, found, release="r1", since=at)
         return found
 
     async def look(self, *, requests: int = 100, failed: int = 0) -> Any:
         """Let so many requests come, and look."""
-        before = self.platform.numbers["1.1"]
-        self.platform.numbers["1.1"] = counted(before["requests"] + requests, before["errors"] + failed)
+        (name,) = self.platform.numbers
+        before = self.platform.numbers[name]
+        self.platform.numbers[name] = counted(before["requests"] + requests, before["errors"] + failed)
         phase = Phase(LOOK, 1, LOOK, self.kept.taken.parsed(), self.kept.plan, "/srv", self.kept.taken)
         return await self.flow._look(phase, SHOP, self.kept)
 
@@ -169,9 +185,52 @@ async def test_it_ends_if_another_version_serves(world: World) -> None:
     """As after a rollback by people."""
     world.deploy(on_failure="roll_back")
     world.platform.position["baseline"], world.health = "1.0", "failed"
+    await world.rolled_back("1.1", "1.0")
     await world.look()
     assert world.kept.ended == "1.1 does not serve any more"
     assert (world.told, world.entries) == ([], [])
+
+
+@pytest.mark.parametrize("deployed_as", ["1.1", "1.1+config.aaaaaaaaaa"])
+async def test_a_version_whose_configuration_changed_is_observed_under_its_new_name(world: World, deployed_as: str) -> None:
+    """A renewed certificate renames it on Kubernetes, and may be what breaks it; counts have the new name, too."""
+    world.deploy(version=deployed_as, on_failure="roll_back")
+    world.renamed("1.1+config.0f3a9c21b7")
+    states = [(await world.look(failed=failed)).name for failed in (0, 50, 50)]
+    assert states == ["NoData", "Failed", "Failed"]
+    ((run,), (told,)) = world.api.runs.values(), world.told
+    assert (run.parameters["bad"], "50 of 100 requests failed" in told["reason"]) == (deployed_as, True)
+
+
+async def test_another_version_that_no_release_or_rollback_brought_is_told(world: World) -> None:
+    """Once: with it the observation ends, and no one would know."""
+    world.deploy(on_failure="roll_back")
+    world.platform.position["baseline"] = "1.0"
+    await world.look()
+    assert world.kept.ended == "1.1 does not serve any more"
+    (told,) = world.told
+    assert (told["facts"], "no release or rollback did that" in told["reason"]) == (["unobserved"], True)
+
+
+async def test_another_version_that_a_release_brought_is_not_told(world: World) -> None:
+    """As one that is deployed in one target, and whose record is not closed as deployed."""
+    world.deploy(on_failure="roll_back")
+    world.platform.position["baseline"] = "1.2"
+    here = Here("production", place_of(world.kept.taken.parsed(), "production").platform)
+    for place in places_of(here):
+        facts = {"at": datetime.now(UTC).isoformat()}
+        await keep_run("deployed", SHOP, run="r2", version="1.2", place=place, facts=facts)
+    await world.look()
+    assert (world.kept.ended, world.told) == ("1.1 does not serve any more", [])
+
+
+async def test_a_configuration_that_a_rollback_brought_back_ends_the_observation(world: World) -> None:
+    """Its version is called alike, but is not what was deployed."""
+    world.deploy(on_failure="roll_back")
+    world.platform.position["baseline"] = "1.1+config.0f3a9c21b7"
+    await world.rolled_back("1.1", "1.1+config.0f3a9c21b7")
+    await world.look()
+    assert (world.kept.ended, world.told) == ("1.1 does not serve any more", [])
 
 
 async def test_nothing_is_done_for_a_release_whose_place_a_newer_one_took_meanwhile(world: World) -> None:
