@@ -51,8 +51,10 @@ async def see(phase: Phase, kept: Observed, environment: str) -> Seen:
     """Look at one environment by what the release acted through, whatever was done to its block since; each check by itself."""
     place, before = place_of(phase.plan, environment), kept.places[environment]
     platform = await _or_none(load_platform_to_roll_back(place.platform, field=place.field, strategy=place.strategy))
-    position = platform if isinstance(platform, PhaseResult) else await _or_none(retried(read_position)(platform))
-    if isinstance(platform, PhaseResult) or isinstance(position, PhaseResult):
+    if isinstance(platform, PhaseResult):
+        return _unseen(platform, before)
+    position = await _or_none(retried(read_position)(platform))
+    if isinstance(position, PhaseResult):
         return _unseen(position, before)
     gone = await _or_none(gone_by(phase, platform, position, environment=environment, version=kept.version, since=kept.since))
     if isinstance(gone, PhaseResult):
