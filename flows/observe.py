@@ -11,7 +11,7 @@ from prefect import State, flow
 from prefect.states import Completed, Failed
 from pydantic import Field
 
-from blocks.errors import Refused
+from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import as_ending, as_reason, error_text
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, run_id
@@ -26,7 +26,9 @@ from tasks.lifecycle.retries import retried
 from tasks.lifecycle.run_labels import name_run
 from tasks.notify import notify
 from tasks.process.concurrency import together
+from tasks.record.journal import read_entries, say
 from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.approval.given import is_approved
 from tasks.rules.lifecycle.observed import Look, Observed, after_look, failure_in_words, put_off, with_failure_told
 from tasks.rules.notify.facts import late_facts
 
@@ -108,8 +110,10 @@ async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]
         if rollback:
             to_do = "Wait for the message of the rollback, which is requested."
             after = after.model_copy(update={"ended": f"its rollback {rollback} was requested"})
-        elif kept.told:
-            return after, did
+        else:
+            after = after.model_copy(update={"held": kept.held or now()})
+            if kept.told:
+                return after, did
     facts = late_facts(name for _, name in look.confirmed)
     about, key = f"{plan.service} {kept.version}", f"{kept.release}/late/{kept.number}"
     reason = as_ending("; ".join(part for part in (f"{deployed}, it fails {said}", did) if part))
@@ -120,12 +124,25 @@ async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]
 async def _request(kept: Observed, *, service: str, reason: str) -> tuple[str, str]:
     """Request the rollback; gives its run, "" if it is not requested now, and what is to be said of it.
 
-    A rollback ends what is under way, which may be the fix: a release that has begun, wherever it is, is let come to its end.
+    A rollback ends what is under way, which may be the fix: a release that people approved is let come to its end, for one pause.
     """
-    if under_way := await open_releases_of(service):
+    if not kept.held_enough(now()) and (under_way := [run for run in await open_releases_of(service) if await _is_approved(run)]):
         return "", f"it is not rolled back while the release {', '.join(map(run_link, under_way))} is under way, which may be the fix"
     try:
         rollback = await retried(request_rollback)(kept, reason=as_reason(reason))
     except Refused as error:
         return "", f"THE ROLLBACK COULD NOT BE REQUESTED: {error_text(error)}"
     return rollback, f"it is rolled back: {run_link(rollback)}"
+
+
+async def _is_approved(run: str) -> bool:
+    """Say whether approvals of a release were verified, by its record; whoever has the API's password can have one wait at its gate.
+
+    What cannot be read holds no rollback up.
+    """
+    try:
+        entries = await read_entries(run)
+    except (ShipwayError, OSError) as error:
+        say(f"the record of {run} cannot be read: {error_text(error)}")
+        return False
+    return is_approved(entries)

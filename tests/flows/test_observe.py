@@ -18,13 +18,14 @@ from flows.rollout.log_check import LogsFound
 from tasks.lifecycle import observed
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.looked import looks_of
-from tasks.lifecycle.observed import begin_observed, read_observed
+from tasks.lifecycle.observed import begin_observed, read_observed, replace_observed
 from tasks.record.kept_index import keep_run
 from tasks.record.left import keep_left
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.observed import Observed, observed_from
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.targets import place_of
+from tasks.rules.record.entries import Entry, chain
 from tasks.rules.rollout.deployed import places_of
 from tasks.rules.rollout.migrations import Here
 from tests.rules.lifecycle.test_observed import taken
@@ -47,11 +48,12 @@ class World:
         self.platform = FakePlatform("1.1", None, percent=0, previous="1.0")
         self.platform.position["owner"] = None
         self.platform.numbers = {"1.1": counted(0)}
-        self.health, self.logs, self.answers = "passed", "passed", True
+        self.health, self.logs, self.answers, self.approved = "passed", "passed", True, False
         self.api, self.told, self.entries = Server(), list[dict[str, Any]](), list[str]()
         patch.setattr(observed, "get_client", lambda: self.api)
         patch.setattr(context, "append_entry", self.append)
         patch.setattr(self.flow, "notify", self.notify)
+        patch.setattr(self.flow, "read_entries", self.read_entries)
         for name in ("load_platform_to_roll_back", "probe", "new_errors"):
             patch.setattr(look_again, name, getattr(self, name))
 
@@ -72,6 +74,18 @@ class World:
     async def new_errors(self, *_: Any, **__: Any) -> LogsFound:
         """Search the logs."""
         return LogsFound(PhaseResult(outcome=Outcome(self.logs), reason=f"logs {self.logs}"), "", {})
+
+    async def read_entries(self, _: str) -> list[Entry]:
+        """Give the record of the release that is under way: it waits at its gate, or was approved."""
+        proofs = {"proofs": [{"name": "ada"}]} if self.approved else {}
+        kind: Any = "gate"
+        return [
+            chain(None, at=datetime.now(UTC), who="x", what="x", kind=kind, name="decision" if proofs else "question 1", evidence=proofs)
+        ]
+
+    def replace(self, **changes: Any) -> None:
+        """Change what is kept."""
+        assert replace_observed(SHOP, self.kept, self.kept.model_copy(update=changes))
 
     async def notify(self, blocks: list[str], facts: Any, **said: Any) -> None:
         """Tell people."""
@@ -262,20 +276,43 @@ async def test_a_rollback_that_cannot_be_requested_is_told(world: World, monkeyp
     assert world.kept.ended == ""
 
 
-async def test_a_release_that_is_under_way_is_not_ended_by_the_rollback(world: World) -> None:
-    """It may be the fix. People are told; if it comes to nothing, the next look requests the rollback, and that is told, too."""
+async def test_a_release_that_people_approved_is_not_ended_by_the_rollback_for_one_pause(world: World) -> None:
+    """It may be the fix. People are told; after the pause, or if it comes to nothing, the rollback is requested, and that is told, too."""
     world.deploy(on_failure="roll_back")
-    world.health = "failed"
+    world.health, world.approved = "failed", True
     await keep_open("r2", service=SHOP)
     for _ in range(3):
         await world.look()
     (told,) = world.told
     assert "it is not rolled back while the release" in told["reason"]
     assert (world.api.runs, world.kept.ended) == ({}, "")
+    held = world.kept.held
+    assert held is not None
+    world.replace(held=held - world.kept.pause)
+    await world.look()
+    assert (len(world.told), len(world.api.runs)) == (2, 1)
+
+
+async def test_a_release_that_waits_at_its_gate_holds_no_rollback_up(world: World) -> None:
+    """Whoever has the API's password can have one wait there at any time."""
+    world.deploy(on_failure="roll_back")
+    world.health = "failed"
+    await keep_open("r2", service=SHOP)
+    for _ in range(2):
+        await world.look()
+    assert (len(world.told), len(world.api.runs)) == (1, 1)
+
+
+async def test_a_rollback_that_was_held_up_is_requested_once_the_release_is_over(world: World) -> None:
+    """It was not the fix."""
+    world.deploy(on_failure="roll_back")
+    world.health, world.approved = "failed", True
+    await keep_open("r2", service=SHOP)
+    for _ in range(2):
+        await world.look()
     await forget_open("r2")
     await world.look()
     assert (len(world.told), len(world.api.runs)) == (2, 1)
-    assert world.kept.ended.startswith("its rollback")
 
 
 async def test_a_storage_that_is_away_keeps_no_failure_from_being_acted_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,6 +87,7 @@ class Observed(BaseModel):
         looks: How many looks there were.
         passed: How many of them passed.
         told: Whether people were told of the failure that goes on.
+        held: Since when its rollback is held up; None if it is not.
         ended: Why it is over; "" while it goes on.
     """
 
@@ -107,6 +108,7 @@ class Observed(BaseModel):
     looks: Count = 0
     passed: Count = 0
     told: bool = False
+    held: AwareDatetime | None = None
     ended: str = ""
 
     def is_due(self, at: datetime) -> bool:
@@ -117,6 +119,10 @@ class Observed(BaseModel):
     def pause(self) -> timedelta:
         """The time between two looks."""
         return timedelta(minutes=self.taken.parsed().observe.every_minutes)
+
+    def held_enough(self, at: datetime) -> bool:
+        """Say whether its rollback was held up for one pause: it is requested then, whatever is under way."""
+        return self.held is not None and not timedelta(0) <= at - self.held < self.pause
 
     def in_words(self, service: str) -> str:
         """Say until when a version is observed, and what the last look found."""
@@ -235,11 +241,12 @@ def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetim
     result = worst_of([one.at(environment) for environment, there in found.items() for one in there.checks.values()])
     ended = "its time is over" if at >= before.until and (not fresh or at >= before.until + ENDS_AFTER) else ""
     pause = CONFIRMED_AFTER if fresh else before.pause
+    fails = any(place.failing for place in places.values())
     after = before.model_copy(
         update={
             "places": places, "looked": at, "outcome": result.outcome.value, "why": str(result.reason), "looks": before.looks + 1,
             "passed": before.passed + result.passed, "number": before.number + 1, "due": _next(before, at, pause),
-            "told": before.told and any(place.failing for place in places.values()), "ended": ended,
+            "told": before.told and fails, "held": before.held if fails else None, "ended": ended,
         }
     )  # fmt: skip
     return Look(after, result, tuple(confirmed))
