@@ -12,7 +12,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from blocks.errors import Refused, ShipwayError
-from blocks.outside_text import as_ending, as_reason, error_text
+from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from blocks.platform import Position
 from flows.lifecycle.context import Phase, run_id
 from flows.lifecycle.parameters import drops_unknown_parameters
@@ -21,12 +21,13 @@ from flows.rollout.look_again import record, see
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import RUN, is_closed, open_releases_of
 from tasks.lifecycle.links import run_link
-from tasks.lifecycle.observed import find_observed, replace_observed, request_rollback
+from tasks.lifecycle.observed import find_observed, replace_observed
 from tasks.lifecycle.retries import retried
 from tasks.lifecycle.run_labels import name_run
 from tasks.notify import notify
 from tasks.process.concurrency import together
 from tasks.record.journal import read_entries, say
+from tasks.rollout.late_rollback import Requested, request_rollback
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.approval.given import is_approved
 from tasks.rules.lifecycle.observed import Look, Observed, after_look, failure_in_words, put_off, with_failure_told
@@ -44,6 +45,8 @@ async def observe(release: RunId) -> State[Any]:
         release: Id of the release.
     """
     service, kept = await asyncio.to_thread(find_observed, release)
+    if kept is not None and kept.rollback and not kept.ended:
+        return Completed(name="Over", message=f"its rollback {kept.rollback} is requested")
     if kept is None or kept.ended:
         return Completed(name="Over", message=f"nothing of it is observed any more{kept.ended and f': {kept.ended}' if kept else ''}")
     if not kept.is_due(now()):
@@ -106,10 +109,11 @@ async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]
     after, did, to_do = look.observed, "", f"Look at the service. To roll back: {command}."
     after = after if kept.told else with_failure_told(look)
     if plan.observe.on_failure == "roll_back":
-        rollback, did = await _request(kept, service=plan.service, reason=f"{kept.version}, {deployed}, fails {said}")
+        why = as_reason(f"{kept.version}, {deployed}, fails {said}")
+        rollback, did = await _request(kept, service=plan.service, reason=why)
         if rollback:
-            to_do = "Wait for the message of the rollback, which is requested."
-            after = after.model_copy(update={"ended": f"its rollback {rollback} was requested"})
+            to_do = f"Wait for the message of the rollback, which is requested. If it does not come within minutes: {command}."
+            after = after.model_copy(update={"rollback": rollback.run, "asked": rollback.asked, "reason": str(why)})
         else:
             after = after.model_copy(update={"held": kept.held or now()})
             if kept.told:
@@ -121,18 +125,18 @@ async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]
     return after, did
 
 
-async def _request(kept: Observed, *, service: str, reason: str) -> tuple[str, str]:
-    """Request the rollback; gives its run, "" if it is not requested now, and what is to be said of it.
+async def _request(kept: Observed, *, service: str, reason: OutsideText) -> tuple[Requested | None, str]:
+    """Request the rollback; gives its run, None if it is not requested now, and what is to be said of it.
 
     A rollback ends what is under way, which may be the fix: a release that people approved is let come to its end, for one pause.
     """
     if not kept.held_enough(now()) and (under_way := [run for run in await open_releases_of(service) if await _is_approved(run)]):
-        return "", f"it is not rolled back while the release {', '.join(map(run_link, under_way))} is under way, which may be the fix"
+        return None, f"it is not rolled back while the release {', '.join(map(run_link, under_way))} is under way, which may be the fix"
     try:
-        rollback = await retried(request_rollback)(kept, reason=as_reason(reason))
+        rollback = await retried(request_rollback)(kept, reason=reason)
     except Refused as error:
-        return "", f"THE ROLLBACK COULD NOT BE REQUESTED: {error_text(error)}"
-    return rollback, f"it is rolled back: {run_link(rollback)}"
+        return None, f"THE ROLLBACK COULD NOT BE REQUESTED: {error_text(error)}"
+    return rollback, f"it is rolled back: {run_link(rollback.run)}"
 
 
 async def _is_approved(run: str) -> bool:

@@ -26,7 +26,7 @@ from tasks.rules.lifecycle.reconcile import will_be_done
 from tasks.rules.metrics.facts import Looks
 
 FOLDER, WHAT = "observed", "which says what is observed after a deployment"
-DEPLOYMENT, ROLLBACK = "observe/observe", "rollback/rollback"
+DEPLOYMENT = "observe/observe"
 MOST_ASKED = 5  # runs that are asked for one look; if all end without it, the next look is due after the usual time
 
 
@@ -150,30 +150,3 @@ async def _ask(client: PrefectClient, deployment: UUID, one: Observed, at: datet
         if is_it and run.state_type and will_be_done(run.state_type.value, due=due, now=at):
             return run
     return None
-
-
-@task(name="request rollback", **OBSERVE)
-async def request_rollback(one: Observed, *, reason: str) -> str:
-    """Request the rollback of what is observed, once for a release; gives its run.
-
-    Args:
-        one: What is observed.
-        reason: What failed.
-
-    Raises:
-        Refused: Others made a run in its place.
-    """
-    wanted = {
-        "plan": one.plan,
-        "reason": reason,
-        "requester": f"observation of {one.release}",
-        "environment": "production",
-        "bad": one.version,
-    }
-    async with get_client() as client:
-        deployment = await client.read_deployment_by_name(ROLLBACK)
-        key = await asyncio.to_thread(secret_name, f"late-failure-{one.release}")
-        run = await client.create_flow_run_from_deployment(deployment.id, parameters=wanted, idempotency_key=key)
-    if run.deployment_id != deployment.id or any(run.parameters.get(name) != wanted[name] for name in ("plan", "environment", "bad")):
-        raise Refused(f"the run {run.id} was made in place of the rollback by others; roll back by hand")
-    return str(run.id)

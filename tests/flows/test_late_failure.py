@@ -77,6 +77,8 @@ async def rollbacks_of(version: str) -> list[str]:
 
 async def test_a_late_failure_is_rolled_back(deployed: Stage, visitors: Traffic) -> None:
     """One look alone does not do it; and what serves afterwards is the version before, verified."""
+    from tasks.rollout.late_rollback import pursue_rollbacks  # noqa: PLC0415
+
     stage = deployed
     version = stage.tag(f"9.{next(_numbers)}-spoils.{stage.name[-6:]}")
     spoiled = Path(tempfile.gettempdir(), version)
@@ -97,8 +99,11 @@ async def test_a_late_failure_is_rolled_back(deployed: Stage, visitors: Traffic)
         state, message = await look(stage)
         (rollback,) = await rollbacks_of(version)
         assert (state, rollback in message) == ("Failed", True), message
-        assert rollback in kept_of(stage).ended
+        assert kept_of(stage).rollback == rollback
+        assert (await pursue_rollbacks.fn(), await rollbacks_of(version)) == ([], [rollback])
         ran = await stage.carry_through(rollback, "rollback")
+        assert (await pursue_rollbacks.fn(), await rollbacks_of(version)) == ([rollback], [rollback])
+        assert rollback in kept_of(stage).ended
         assert ran.state == "RolledBack", ran.message
         await check_well(stage, version=FIRST, staging=version)
     finally:

@@ -87,6 +87,9 @@ class Observed(BaseModel):
         looks: How many looks there were.
         passed: How many of them passed.
         told: Whether people were told of the failure that goes on.
+        rollback: Its rollback that was requested; it is requested again until a run of it has opened its record.
+        reason: Of the rollback, for the request.
+        asked: How many requests of it were lost.
         held: Since when its rollback is held up; None if it is not.
         ended: Why it is over; "" while it goes on.
     """
@@ -108,12 +111,15 @@ class Observed(BaseModel):
     looks: Count = 0
     passed: Count = 0
     told: bool = False
+    rollback: str = ""
+    reason: str = ""
+    asked: Count = 0
     held: AwareDatetime | None = None
     ended: str = ""
 
     def is_due(self, at: datetime) -> bool:
         """Say whether a look is due."""
-        return not self.ended and self.due <= at
+        return not self.ended and not self.rollback and self.due <= at
 
     @property
     def pause(self) -> timedelta:
@@ -127,6 +133,8 @@ class Observed(BaseModel):
     def in_words(self, service: str) -> str:
         """Say until when a version is observed, and what the last look found."""
         until = f"{service} {self.version} until {moment_in_words(self.until)}"
+        if self.rollback:
+            return f"{until}; its rollback {self.rollback} is requested"
         if self.looked is None:
             return f"{until}; the first look is due {moment_in_words(self.due)}"
         last = f"{self.outcome.replace('_', ' ')}, {moment_in_words(self.looked)}: {self.why}"

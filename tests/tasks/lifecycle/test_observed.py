@@ -19,12 +19,11 @@ from tasks.lifecycle.observed import (
     find_observed,
     read_observed,
     replace_observed,
-    request_rollback,
     start_due_looks,
 )
 from tasks.rules.lifecycle.observed import Observed, put_off
 from tests.rules.lifecycle.test_observed import begun
-from tests.tasks.lifecycle.test_keys_others_cannot_know import DEPLOYMENT, Server, Thing, run
+from tests.tasks.lifecycle.test_keys_others_cannot_know import Server, Thing
 
 pytestmark = pytest.mark.usefixtures("offline")
 SHOP = "shop"
@@ -136,18 +135,3 @@ def test_what_was_written_by_others_is_refused_and_replaced_by_the_next_release(
     with pytest.raises(Refused):
         read_observed(SHOP)
     assert deployed("r2") == kept()
-
-
-async def test_the_rollback_of_a_release_is_requested_once(api: Server) -> None:
-    """By name of the version, so that another one that was released meanwhile stays."""
-    one = deployed()
-    runs = {await request_rollback.fn(one, reason="it fails") for _ in range(3)}
-    assert len(runs) == len(api.runs) == 1
-    (made,) = api.runs.values()
-    assert made.parameters == {
-        "plan": "plan.yaml", "reason": "it fails", "requester": "observation of r1", "environment": "production", "bad": "1.1",
-    }  # fmt: skip
-    for name in list(api.runs):
-        api.runs[name] = run(DEPLOYMENT, "SCHEDULED", plan="/home/eve/plan.yaml")
-    with pytest.raises(Refused, match="by others"):
-        await request_rollback.fn(one, reason="it fails")
