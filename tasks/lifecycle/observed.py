@@ -27,6 +27,7 @@ from tasks.rules.metrics.facts import Looks
 
 FOLDER, WHAT = "observed", "which says what is observed after a deployment"
 DEPLOYMENT = "observe/observe"
+MOST_AT_ONCE = 8  # looks under way: their queue, which is that of rollbacks, has no limit
 MOST_ASKED = 5  # runs that are asked for one look; if all end without it, the next look is due after the usual time
 
 
@@ -109,7 +110,7 @@ def find_observed(release: str) -> tuple[str, Observed | None]:
 
 @task(name="start looks", **OBSERVE)
 async def start_due_looks() -> list[str]:
-    """Start a run of `observe` for each service of which a look is due, one for a look.
+    """Start a run of `observe` for each service of which a look is due, one for a look; the most overdue first, a few at once.
 
     Returns:
         The runs that are under way or to come.
@@ -120,7 +121,9 @@ async def start_due_looks() -> list[str]:
         return []
     async with get_client() as client:
         deployment = await client.read_deployment_by_name(DEPLOYMENT)
-        for service, one in due.items():
+        for service, one in sorted(due.items(), key=lambda item: item[1].due):
+            if len(found) >= MOST_AT_ONCE:
+                break
             with apart(f"the look at {service} {one.version}"):
                 run = await _ask(client, deployment.id, one, at)
                 found += [str(run.id)] if run else []

@@ -249,12 +249,12 @@ def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetim
     result = worst_of([one.at(environment) for environment, there in found.items() for one in there.checks.values()])
     ended = "its time is over" if at >= before.until and (not fresh or at >= before.until + ENDS_AFTER) else ""
     pause = CONFIRMED_AFTER if fresh else before.pause
-    fails = any(place.failing for place in places.values())
+    goes_on = any(place.failing for place in places.values())
     after = before.model_copy(
         update={
             "places": places, "looked": at, "outcome": result.outcome.value, "why": str(result.reason), "looks": before.looks + 1,
             "passed": before.passed + result.passed, "number": before.number + 1, "due": _next(before, at, pause),
-            "told": before.told and fails, "held": before.held if fails else None, "ended": ended,
+            "told": before.told and goes_on, "held": before.held if goes_on else None, "ended": ended,
         }
     )  # fmt: skip
     return Look(after, result, tuple(confirmed))

@@ -15,6 +15,7 @@ from tasks.lifecycle import observed
 from tasks.lifecycle.observed import (
     FOLDER,
     MOST_ASKED,
+    MOST_AT_ONCE,
     begin_observed,
     find_observed,
     read_observed,
@@ -135,3 +136,14 @@ def test_what_was_written_by_others_is_refused_and_replaced_by_the_next_release(
     with pytest.raises(Refused):
         read_observed(SHOP)
     assert deployed("r2") == kept()
+
+
+async def test_of_many_looks_that_are_due_a_few_are_under_way_at_once(api: Server) -> None:
+    """The most overdue first; their queue, which is that of rollbacks, has no limit."""
+    one = deployed()
+    for number in range(MOST_AT_ONCE + 2):
+        later = one.model_copy(update={"release": f"late-{number}", "due": one.due + timedelta(seconds=1 + number)})
+        begin_observed(f"service-{number}", later, release=later.release, since=later.since)
+    assert len(await start_due_looks.fn()) == MOST_AT_ONCE
+    asked = [run.parameters["release"] for run in api.runs.values()]
+    assert asked == ["r1", *(f"late-{number}" for number in range(MOST_AT_ONCE - 1))]
