@@ -1,7 +1,7 @@
 """Put deployments right that were changed by the API.
 
-Of all of them the concurrency limit; of rollback, settle, observe and keeper everything that was deployed, since nothing may stop them: also
-the keeper's schedule, and a deployment that was deleted.
+Of all of them the concurrency limit; of rollback, settle, observe and keeper everything that was deployed, since nothing may stop
+them: also the keeper's schedule, and a deployment that was deleted.
 """
 
 from __future__ import annotations

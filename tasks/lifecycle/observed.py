@@ -6,7 +6,7 @@ Whoever has the API's password can start such a run, which then does nothing unl
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from prefect import get_client, task
@@ -27,6 +27,7 @@ from tasks.rules.metrics.facts import Looks
 
 FOLDER, WHAT = "observed", "which says what is observed after a deployment"
 DEPLOYMENT = "observe/observe"
+ASKED_FOR = timedelta(minutes=10)  # for so long the run of a look counts, by when the server made it, which no request can set
 MOST_AT_ONCE = 8  # looks under way: their queue, which is that of rollbacks, has no limit
 MOST_ASKED = 5  # runs that are asked for one look; if all end without it, the next look is due after the usual time
 
@@ -140,7 +141,9 @@ async def _due(service: str, at: datetime) -> Observed | None:
 
 
 async def _ask(client: PrefectClient, deployment: UUID, one: Observed, at: datetime) -> FlowRun | None:
-    """Ask for the run of a look: the server makes one for a key, and another one is asked for only if that ended without its look.
+    """Ask for the run of a look: the server makes one for a key; another one is asked for only if that ended without its look.
+
+    Or if it has not made it for minutes: whoever has the API's password can say that a run runs. Two looks at once are one look.
 
     Returns:
         The run that will look; None if all were lost.
@@ -149,7 +152,7 @@ async def _ask(client: PrefectClient, deployment: UUID, one: Observed, at: datet
         key = await asyncio.to_thread(secret_name, f"observe-{one.release}-{one.number}-{number}")
         run = await client.create_flow_run_from_deployment(deployment, parameters={"release": one.release}, idempotency_key=key)
         due = run.state.state_details.scheduled_time if run.state else None
-        is_it = run.parameters.get("release") == one.release and run.deployment_id == deployment
+        is_it = run.parameters.get("release") == one.release and run.deployment_id == deployment and at - (run.created or at) < ASKED_FOR
         if is_it and run.state_type and will_be_done(run.state_type.value, due=due, now=at):
             return run
     return None

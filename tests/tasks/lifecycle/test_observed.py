@@ -147,3 +147,15 @@ async def test_of_many_looks_that_are_due_a_few_are_under_way_at_once(api: Serve
     assert len(await start_due_looks.fn()) == MOST_AT_ONCE
     asked = [run.parameters["release"] for run in api.runs.values()]
     assert asked == ["r1", *(f"late-{number}" for number in range(MOST_AT_ONCE - 1))]
+
+
+async def test_a_run_that_only_says_that_it_looks_is_taken_for_the_look_for_minutes_alone(api: Server) -> None:
+    """Whoever has the API's password can set a run to Running and take its tags away: no look would ever follow, nor an end."""
+    deployed()
+    await start_due_looks.fn()
+    end_all(api, "RUNNING")
+    (one,) = api.runs.values()
+    for minutes, runs in ((9, 1), (11, 2)):
+        one.created = datetime.now(UTC) - timedelta(minutes=minutes)
+        assert len(await start_due_looks.fn()) == 1
+        assert len(api.runs) == runs
