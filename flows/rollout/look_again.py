@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
+from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
 from blocks.errors import ShipwayError
@@ -13,6 +14,7 @@ from flows.rollout.after_deployment import append_counts, append_health, probe
 from flows.rollout.gone import gone_by
 from flows.rollout.log_check import LogsFound, append_logs, new_errors
 from tasks.analysis.watch import read_counts
+from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import retried
 from tasks.record.journal import say
 from tasks.rollout.as_deployed import load_platform_to_roll_back
@@ -77,12 +79,7 @@ async def _check(phase: Phase, kept: Observed, platform: Platform, position: Pos
     counted = await _or_none(retried(read_counts)(platform))
     after = None if isinstance(counted, PhaseResult) else counted.get(version)
     requests, counts = judge_requests(before.counts, after, limit=phase.plan.verification.max_error_ratio)
-    since = (kept.looked or kept.since).timestamp()
-    logs = await _or_none(
-        new_errors(
-            phase.plan.logs, platform, since=since, version=version, previous=None, known=before.known, in_whole=before.in_whole
-        )
-    )  # fmt: skip
+    logs, read = await _read_logs(phase, kept, platform, version=version, before=before)
     checks = {
         HEALTH: probed if isinstance(probed, PhaseResult) else PhaseResult.of(health),
         REQUESTS: counted if isinstance(counted, PhaseResult) else requests,
@@ -90,7 +87,25 @@ async def _check(phase: Phase, kept: Observed, platform: Platform, position: Pos
     }
     errors, number = increase(before.counts.model_dump() if before.counts else after, after)
     delta = {"requests": number, "errors": errors} if after else None
-    return Seen(position, "", FoundThere(checks, counts), health, delta, None if isinstance(logs, PhaseResult) else logs)
+    return Seen(position, "", FoundThere(checks, counts, read), health, delta, None if isinstance(logs, PhaseResult) else logs)
+
+
+async def _read_logs(
+    phase: Phase, kept: Observed, platform: Platform, *, version: str, before: ObservedPlace
+) -> tuple[LogsFound | PhaseResult, datetime | None]:
+    """Read the log from where it was read last; gives until when it was read, None if it was not.
+
+    Each line counts in one look, as two looks confirm a failure. Times of lines may be in whole seconds, so that is what looks meet at.
+    """
+    until = now().replace(microsecond=0)
+    since = min(before.read or kept.since, until)
+    found = await _or_none(
+        new_errors(
+            phase.plan.logs, platform, since=since.timestamp(), until=until.timestamp(), version=version, previous=None,
+            known=before.known, in_whole=before.in_whole,
+        )
+    )  # fmt: skip
+    return found, None if isinstance(found, PhaseResult) else until
 
 
 async def _or_none(work: Awaitable[Found]) -> Found | PhaseResult:

@@ -11,9 +11,10 @@ import pytest
 
 from blocks.errors import Refused, Temporary
 from blocks.key_folder.key_file import create_key, key_path
+from blocks.platform import LogLine
 from flows.lifecycle import context
 from flows.lifecycle.context import Phase
-from flows.rollout import look_again
+from flows.rollout import log_check, look_again
 from flows.rollout.log_check import LogsFound
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.looked import looks_of
@@ -36,6 +37,7 @@ from tests.tasks.lifecycle.test_keys_others_cannot_know import Server
 __all__ = ["offline"]
 pytestmark = pytest.mark.usefixtures("offline")
 SHOP, LOOK = "shop", "look-1"
+T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RECORD = ["health", "metrics", "logs", "verdict", "closed"]
 
 
@@ -203,6 +205,27 @@ async def test_it_ends_if_another_version_serves(world: World) -> None:
     await world.look()
     assert world.kept.ended == "1.1 does not serve any more"
     assert (world.told, world.entries) == ([], [])
+
+
+async def test_a_line_of_the_log_counts_in_one_look_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error while health is asked for, or in the second of the look, is no failure in two looks in a row."""
+    monkeypatch.setattr(look_again, "new_errors", log_check.new_errors)
+    moments = iter([T0 + timedelta(seconds=4.7), T0 + timedelta(seconds=64.7)])
+    monkeypatch.setattr(look_again, "now", lambda: next(moments))
+    world.deploy(on_failure="roll_back")
+    world.replace(since=T0, places={"production": world.kept.places["production"].model_copy(update={"in_whole": True})})
+    times = [T0 + timedelta(seconds=seconds) for seconds in (3.2, 4.0, 4.6)]
+
+    async def logs(_since: float, take: Any) -> dict[str, str]:
+        for at in times:
+            take(LogLine(at=at.timestamp(), version="1.1", text=f"ERROR {'abc'[times.index(at)] * 9} failed"))
+        return {}
+
+    monkeypatch.setattr(world.platform, "logs", logs)
+    messages = [(await world.look()).message for _ in range(2)]
+    found = [{name for name in "abc" if name * 9 in one} for one in messages]
+    assert (sum(map(len, found)), found[0] & found[1]) == (2, set()), messages
+    assert world.kept.places["production"].read == T0 + timedelta(seconds=64)
 
 
 @pytest.mark.parametrize("deployed_as", ["1.1", "1.1+config.aaaaaaaaaa"])

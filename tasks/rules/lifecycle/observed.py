@@ -48,6 +48,7 @@ class ObservedPlace(BaseModel):
         counts: The counts from which requests are judged; None if none were read yet.
         known: The kinds of error lines, see `hash_of`, that were there when the version was deployed.
         in_whole: Whether all of them are known.
+        read: Until when its log was read; None before the first look.
         failing: The checks whose last verdict was a failure.
         checks: How often its health was checked with a verdict.
         well: How often it passed.
@@ -61,6 +62,7 @@ class ObservedPlace(BaseModel):
     counts: SeenCounts | None = None
     known: tuple[str, ...] = ()
     in_whole: bool = False
+    read: AwareDatetime | None = None
     failing: tuple[str, ...] = ()
     checks: Count = 0
     well: Count = 0
@@ -142,10 +144,11 @@ class Observed(BaseModel):
 
 
 class FoundThere(NamedTuple):
-    """What a look found in one environment: the verdict of each check, and the counts from which the next look goes on."""
+    """What a look found in one environment: the verdict of each check, and from which counts and moment of its log the next one goes on."""
 
     checks: Mapping[str, PhaseResult]
     counts: SeenCounts | None
+    read: datetime | None = None
 
 
 class Look(NamedTuple):
@@ -245,7 +248,9 @@ def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetim
         counted = {"checks": place.checks + (well or HEALTH in fails), "well": place.well + well}
         errors, requests = _judged(place.counts, there.counts)
         counted |= {"requests": place.requests + requests, "errors": place.errors + errors}
-        places[environment] = place.model_copy(update={"counts": there.counts, "failing": tuple(sorted(failing)), **counted})
+        places[environment] = place.model_copy(
+            update={"counts": there.counts, "read": there.read or place.read, "failing": tuple(sorted(failing)), **counted}
+        )
     result = worst_of([one.at(environment) for environment, there in found.items() for one in there.checks.values()])
     ended = "its time is over" if at >= before.until and (not fresh or at >= before.until + ENDS_AFTER) else ""
     pause = CONFIRMED_AFTER if fresh else before.pause
