@@ -30,7 +30,7 @@ from tasks.record.journal import read_entries, say
 from tasks.rollout.late_rollback import Requested, request_rollback
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.approval.given import is_approved
-from tasks.rules.lifecycle.observed import Look, Observed, after_look, failure_in_words, put_off, with_failure_told
+from tasks.rules.lifecycle.observed import Look, Observed, after_look, failure_in_words, put_off, silence, with_failure_told
 from tasks.rules.notify.facts import late_facts
 
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Release", description="Id of the release that is observed.")]
@@ -74,6 +74,8 @@ async def _look(phase: Phase, service: str, kept: Observed) -> State[Any]:
         if (await asyncio.to_thread(find_observed, kept.release))[1] != kept:
             return Completed(name="Over", message="a newer release, or another look, took its place")
         after, did = await _act(phase, kept, look)
+    if not_seen := silence(look):
+        after = await _tell_silence(phase, kept, after, not_seen)
     if not await asyncio.to_thread(replace_observed, service, kept, after):
         return Completed(name="Over", message="a newer release, or another look, took its place")
     said = "; ".join(part for part in (look.result.reason, did) if part)
@@ -96,6 +98,13 @@ async def _tell_gone(phase: Phase, kept: Observed, serving: Mapping[str, str | N
     reason = as_ending(f"no release or rollback did that: instead of {kept.version}, deployed by {kept.release}, there serves {serves}")
     about, key = f"{phase.plan.service} {kept.version}", f"{kept.release}/gone/{' '.join(serving)}"
     await notify(phase.plan.notify, ["unobserved"], about=about, reason=reason, run=phase.owner, key=key)
+
+
+async def _tell_silence(phase: Phase, kept: Observed, after: Observed, reason: str) -> Observed:
+    """Tell people once that the health of a version is not known, as a credential of a check was deleted; gives what is known then."""
+    about, key = f"{phase.plan.service} {kept.version}", f"{kept.release}/silent/{kept.number}"
+    await notify(phase.plan.notify, ["unobserved"], about=about, reason=as_ending(reason), run=phase.owner, key=key)
+    return after.model_copy(update={"silent_told": True})
 
 
 async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple, TypeVar
 
-from blocks.errors import ShipwayError
+from blocks.errors import BadInput, ShipwayError
 from blocks.outside_text import error_text
 from blocks.platform import Platform, Position
 from flows.lifecycle.context import Phase
@@ -21,7 +21,8 @@ from tasks.rollout.as_deployed import load_platform_to_roll_back
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.analysis.platform_counts import increase
-from tasks.rules.lifecycle.observed import HEALTH, LOGS, REQUESTS, FoundThere, Observed, ObservedPlace, judge_requests
+from tasks.rules.lifecycle.observed import HEALTH, LOGS, REQUESTS, FoundThere, Observed, ObservedPlace
+from tasks.rules.lifecycle.observed_requests import judge_requests
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.targets import place_of
 
@@ -74,7 +75,11 @@ def _unseen(result: PhaseResult, before: ObservedPlace) -> Seen:
 async def _check(phase: Phase, kept: Observed, platform: Platform, position: Position, *, environment: str) -> Seen:
     """Make the checks of one environment, under the name that the version has there now."""
     before, version = kept.places[environment], position["baseline"] or kept.version
-    probed = await _or_none(probe(phase.plan, platform, version, environment=environment))
+    refused = False
+    try:
+        probed = await _or_none(probe(phase.plan, platform, version, environment=environment), but=BadInput)
+    except BadInput as error:
+        refused, probed = True, _no_data(error)
     health = {} if isinstance(probed, PhaseResult) else probed[1]
     counted = await _or_none(retried(read_counts)(platform))
     after = None if isinstance(counted, PhaseResult) else counted.get(version)
@@ -87,7 +92,7 @@ async def _check(phase: Phase, kept: Observed, platform: Platform, position: Pos
     }
     errors, number = increase(before.counts.model_dump() if before.counts else after, after)
     delta = {"requests": number, "errors": errors} if after else None
-    return Seen(position, "", FoundThere(checks, counts, read), health, delta, None if isinstance(logs, PhaseResult) else logs)
+    return Seen(position, "", FoundThere(checks, counts, read, refused), health, delta, None if isinstance(logs, PhaseResult) else logs)
 
 
 async def _read_logs(
@@ -108,12 +113,18 @@ async def _read_logs(
     return found, None if isinstance(found, PhaseResult) else until
 
 
-async def _or_none(work: Awaitable[Found]) -> Found | PhaseResult:
+async def _or_none(work: Awaitable[Found], *, but: tuple[type[ShipwayError], ...] | type[ShipwayError] = ()) -> Found | PhaseResult:
     """Give what a look found, or that there is no data: what cannot be looked at is neither well nor ill."""
     try:
         return await work
+    except but:
+        raise
     except ShipwayError as error:
-        return PhaseResult(outcome=Outcome.NO_DATA, reason=f"it could not be looked at: {error_text(error)}")
+        return _no_data(error)
+
+
+def _no_data(error: ShipwayError) -> PhaseResult:
+    return PhaseResult(outcome=Outcome.NO_DATA, reason=f"it could not be looked at: {error_text(error)}")
 
 
 async def record(phase: Phase, seen: Mapping[str, Seen], result: PhaseResult, *, version: str, release: str) -> None:

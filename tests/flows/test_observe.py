@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Refused, Temporary
+from blocks.errors import BadInput, Refused, Temporary
 from blocks.key_folder.key_file import create_key, key_path
 from blocks.platform import LogLine
 from flows.lifecycle import context
@@ -50,7 +50,8 @@ class World:
         self.platform = FakePlatform("1.1", None, percent=0, previous="1.0")
         self.platform.position["owner"] = None
         self.platform.numbers = {"1.1": counted(0)}
-        self.health, self.logs, self.answers, self.approved = "passed", "passed", True, False
+        self.health, self.logs, self.answers = "passed", "passed", True
+        self.approved = self.refuses = False
         self.api, self.told, self.entries = Server(), list[dict[str, Any]](), list[str]()
         patch.setattr(late_rollback, "get_client", lambda: self.api)
         patch.setattr(context, "append_entry", self.append)
@@ -70,7 +71,9 @@ class World:
         return self.platform
 
     async def probe(self, *_: Any, **__: Any) -> tuple[Any, dict[str, Any]]:
-        """Ask for health."""
+        """Ask for health, if the credentials of its checks are there."""
+        if self.refuses:
+            raise BadInput("the credential probe does not exist", field="verification.health", fix="Make it.")
         return await self.platform.current(), {"outcome": self.health, "reason": f"health {self.health}"}
 
     async def new_errors(self, *_: Any, **__: Any) -> LogsFound:
@@ -180,13 +183,40 @@ async def test_told_is_told_once_an_episode_with_the_command_that_rolls_back(wor
 
 
 async def test_a_platform_that_does_not_answer_is_neither_well_nor_ill(world: World) -> None:
-    """However often: it is said, and nothing is done."""
+    """However often: nothing is done, and people are told once, since a failure would not be seen."""
     world.deploy(on_failure="roll_back")
     world.answers = False
-    states = [await world.look() for _ in range(3)]
+    states = [await world.look() for _ in range(5)]
     assert {one.name for one in states} == {"NoData"}
     assert "does not answer" in states[0].message
-    assert (world.kept.passed, world.kept.ended, world.told, world.api.runs) == (0, "", [], {})
+    assert (world.kept.passed, world.kept.ended, world.api.runs) == (0, "", {})
+    (told,) = world.told
+    assert (told["facts"], "is not known" in told["reason"]) == (["unobserved"], True)
+
+
+async def test_health_that_cannot_be_checked_as_a_credential_is_gone_is_told_at_once_and_once(world: World) -> None:
+    """Until it is well again; the other checks go on meanwhile."""
+    world.deploy()
+    await world.look()
+    for gone in (True, True, False, True):
+        world.refuses = gone
+        await world.look()
+    assert [one["facts"] for one in world.told] == [["unobserved"]] * 2
+    assert "the credential probe does not exist" in world.told[0]["reason"]
+    assert world.kept.places["production"].requests == 400
+
+
+async def test_nothing_is_judged_while_it_is_not_known_what_serves(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be another version, or a release may be under way."""
+
+    async def silent() -> Any:
+        return world.platform.silent()
+
+    world.deploy(on_failure="roll_back")
+    await world.look()
+    monkeypatch.setattr(world.platform, "current", silent)
+    assert [(await world.look(failed=100)).name for _ in range(2)] == ["NoData"] * 2
+    assert world.api.runs == {}
 
 
 async def test_a_look_is_put_off_while_a_release_holds_production(world: World) -> None:

@@ -15,20 +15,18 @@ from tasks.rules.lifecycle.observed import (
     CONFIRMED_AFTER,
     ENDS_AFTER,
     HEALTH,
-    LEAST_REQUESTS,
     LOGS,
     PUT_OFF_FOR,
     REQUESTS,
     FoundThere,
     Look,
     Observed,
-    SeenCounts,
     after_look,
     failure_in_words,
-    judge_requests,
     observed_from,
     put_off,
 )
+from tasks.rules.lifecycle.observed_requests import LEAST_REQUESTS, SeenCounts, judge_requests
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.record.entries import Entry, chain
 from tasks.rules.verification.log_lines import hash_of
