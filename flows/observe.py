@@ -44,29 +44,29 @@ async def observe(release: RunId) -> State[Any]:
     Args:
         release: Id of the release.
     """
-    service, kept = await asyncio.to_thread(find_observed, release)
+    name, kept = await asyncio.to_thread(find_observed, release)
     if kept is not None and kept.rollback and not kept.ended:
         return Completed(name="Over", message=f"its rollback {kept.rollback} is requested")
     if kept is None or kept.ended:
         return Completed(name="Over", message=f"nothing of it is observed any more{kept.ended and f': {kept.ended}' if kept else ''}")
     if not kept.is_due(now()):
         return Completed(name="NotDue", message=f"the next look is due {kept.due:%Y-%m-%d %H:%M:%S} UTC")
-    await retried(name_run)(run_id(), name=f"observe {service} {kept.version}", tags=[])
+    await retried(name_run)(run_id(), name=f"observe {kept.taken.parsed().service} {kept.version}", tags=[])
     phase = Phase(run_id(), 1, run_id(), kept.taken.parsed(), kept.plan, kept.taken.folder, kept.taken)
-    return await _look(phase, service, kept)
+    return await _look(phase, name, kept)
 
 
-async def _look(phase: Phase, service: str, kept: Observed) -> State[Any]:
+async def _look(phase: Phase, name: str, kept: Observed) -> State[Any]:
     """Look at each environment, act on a failure that is confirmed, and keep what was found, unless a newer release took its place."""
     began = now()
     seen = dict(zip(kept.places, await together(*(see(phase, kept, environment) for environment in kept.places)), strict=True))
-    if busy := [name for name, one in seen.items() if one.position and await _is_under_way(one.position)]:
-        await asyncio.to_thread(replace_observed, service, kept, put_off(kept, at=began))
+    if busy := [place for place, one in seen.items() if one.position and await _is_under_way(one.position)]:
+        await asyncio.to_thread(replace_observed, name, kept, put_off(kept, at=began))
         return Completed(name="PutOff", message=f"a release or rollback is under way in {', '.join(busy)}")
-    there = {name: one for name, one in seen.items() if not one.gone}
-    look = after_look(kept, {name: one.found for name, one in there.items()}, at=began)
-    if lost := {name: one for name, one in seen.items() if one.gone == UNKNOWN and one.position}:
-        await _tell_gone(phase, kept, {name: one.position["baseline"] for name, one in lost.items() if one.position})
+    there = {place: one for place, one in seen.items() if not one.gone}
+    look = after_look(kept, {place: one.found for place, one in there.items()}, at=began)
+    if lost := {place: one for place, one in seen.items() if one.gone == UNKNOWN and one.position}:
+        await _tell_gone(phase, kept, {place: one.position["baseline"] for place, one in lost.items() if one.position})
     if look.result.outcome is Outcome.FAILED and not kept.told:
         await record(phase, there, look.result, version=kept.version, release=kept.release)
     after, did = look.observed, ""
@@ -76,7 +76,7 @@ async def _look(phase: Phase, service: str, kept: Observed) -> State[Any]:
         after, did = await _act(phase, kept, look)
     if not_seen := silence(look):
         after = await _tell_silence(phase, kept, after, not_seen)
-    if not await asyncio.to_thread(replace_observed, service, kept, after):
+    if not await asyncio.to_thread(replace_observed, name, kept, after):
         return Completed(name="Over", message="a newer release, or another look, took its place")
     said = "; ".join(part for part in (look.result.reason, did) if part)
     if look.result.outcome is Outcome.FAILED:

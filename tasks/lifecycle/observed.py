@@ -1,4 +1,4 @@
-"""What is observed after deployments: `observed/SERVICE.kept` beside the approval key, and the runs that look again when it is due.
+"""What is observed after deployments: `observed/NAME.kept` beside the approval key, and the runs that look again when it is due.
 
 Whoever has the API's password can start such a run, which then does nothing unless a look is due by what is kept.
 """
@@ -33,7 +33,7 @@ MOST_ASKED = 5  # runs that are asked for one look; if all end without it, the n
 
 
 def observed_services() -> list[str]:
-    """List the services of which something is or was observed."""
+    """List by name, see `observed_name`, of which services something is or was observed."""
     return kept_names(FOLDER)
 
 
@@ -58,7 +58,7 @@ def begin_observed(service: str, observed: Observed | None, *, release: str, sin
     What was begun for the same release goes on, and so does that of a version that was deployed later: a run may be ended again.
 
     Args:
-        service: The service.
+        service: The service, by `observed_name`.
         observed: What is observed.
         release: The run that deployed it.
         since: When it was deployed.

@@ -49,18 +49,19 @@ async def look(stage: Stage) -> tuple[str, str]:
 
 def pass_time(stage: Stage) -> None:
     """Let the time pass until the next look is due."""
-    from tasks.lifecycle.observed import replace_observed  # noqa: PLC0415
+    from tasks.lifecycle.observed import find_observed, replace_observed  # noqa: PLC0415
 
     kept = kept_of(stage)
     assert not kept.is_due(datetime.now(UTC))
-    assert replace_observed(stage.name, kept, kept.model_copy(update={"due": datetime.now(UTC) - timedelta(seconds=1)}))
+    assert replace_observed(find_observed(kept.release)[0], kept, kept.model_copy(update={"due": datetime.now(UTC) - timedelta(seconds=1)}))
 
 
 def kept_of(stage: Stage) -> Any:
     """Read what is observed."""
-    from tasks.lifecycle.observed import read_observed  # noqa: PLC0415
+    from tasks.lifecycle.observed import observed_services, read_observed  # noqa: PLC0415
 
-    found = read_observed(stage.name)
+    (name,) = [one for one in observed_services() if one.startswith(f"{stage.name}-")]
+    found = read_observed(name)
     assert found is not None
     return found
 

@@ -6,6 +6,7 @@ not a verdict, so it neither confirms a failure nor takes one back.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -16,6 +17,7 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.observed_requests import Count, SeenCounts, failed_since
 from tasks.rules.lifecycle.results import PhaseResult, worst_of
+from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import production_of
 from tasks.rules.record.entries import Entry, select
 from tasks.rules.record.view import POST_DEPLOY
@@ -158,6 +160,12 @@ class Look(NamedTuple):
     observed: Observed
     result: PhaseResult
     confirmed: tuple[By, ...]
+
+
+def observed_name(plan: Plan) -> str:
+    """Name what is observed of a service where its plan deploys it: another plan may call its service by the same name."""
+    blocks = "\n".join(sorted(place.platform for place in production_of(plan)))
+    return f"{plan.service}-{hashlib.sha256(blocks.encode()).hexdigest()[:12]}"
 
 
 def observed_from(
