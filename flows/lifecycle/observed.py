@@ -13,7 +13,8 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.observed import begin_observed
 from tasks.record.journal import say
 from tasks.rules.evidence.inputs import TakenPlan
-from tasks.rules.lifecycle.observed import observed_from, observed_name
+from tasks.rules.lifecycle.observed import observed_from
+from tasks.rules.lifecycle.observed_name import observed_name
 from tasks.rules.plan.request import round_of
 from tasks.rules.plan.targets import is_production
 from tasks.rules.record.entries import Entry

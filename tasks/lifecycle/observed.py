@@ -72,7 +72,7 @@ def begin_observed(service: str, observed: Observed | None, *, release: str, sin
             before = read_observed(service)
         except NotKept:
             before = None
-        if before is not None and (before.release == release or before.since > since):
+        if before is not None and (before.release == release or before.is_newer(since, at=now())):
             return
         if observed is None:
             remove_kept(FOLDER, service)

@@ -385,7 +385,8 @@ async def test_a_storage_that_is_away_keeps_no_failure_from_being_acted_on(world
 async def test_a_run_that_others_start_does_nothing_unless_a_look_is_due(world: World) -> None:
     """Whoever has the API's password can start one at any time, for any release."""
     kept = world.deploy(on_failure="roll_back")
-    begin_observed("till", kept.model_copy(update={"due": kept.until, "release": "r2"}), release="r2", since=kept.since)
+    soon = datetime.now(UTC) + timedelta(minutes=10)
+    begin_observed("till", kept.model_copy(update={"due": soon, "release": "r2"}), release="r2", since=kept.since)
     begin_observed("post", kept.model_copy(update={"ended": "its time is over", "release": "r3"}), release="r3", since=kept.since)
     world.health = "failed"
     assert [(await world.flow.observe.fn(run)).name for run in ("r2", "r3", "unknown")] == ["NotDue", "Over", "Over"]

@@ -6,7 +6,6 @@ not a verdict, so it neither confirms a failure nor takes one back.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
@@ -17,7 +16,6 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.observed_requests import Count, SeenCounts, failed_since
 from tasks.rules.lifecycle.results import PhaseResult, worst_of
-from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import production_of
 from tasks.rules.record.entries import Entry, select
 from tasks.rules.record.view import POST_DEPLOY
@@ -115,13 +113,23 @@ class Observed(BaseModel):
     ended: str = ""
 
     def is_due(self, at: datetime) -> bool:
-        """Say whether a look is due."""
-        return not self.ended and not self.rollback and self.due <= at
+        """Say whether a look is due; one that is further ahead than looks ever are was put there while the clock was ahead."""
+        is_due = self.due <= at or self.due - at > self.pause + PUT_OFF_FOR
+        return not self.ended and not self.rollback and is_due
 
     @property
     def pause(self) -> timedelta:
         """The time between two looks."""
         return timedelta(minutes=self.taken.parsed().observe.every_minutes)
+
+    def is_newer(self, since: datetime, *, at: datetime) -> bool:
+        """Say whether it was deployed after another version; one of the future was deployed while the clock was ahead, and is not.
+
+        Args:
+            since: When the other one was deployed.
+            at: Now.
+        """
+        return since < self.since <= at
 
     def held_enough(self, at: datetime) -> bool:
         """Say whether its rollback was held up for one pause: it is requested then, whatever is under way."""
@@ -160,12 +168,6 @@ class Look(NamedTuple):
     observed: Observed
     result: PhaseResult
     confirmed: tuple[By, ...]
-
-
-def observed_name(plan: Plan) -> str:
-    """Name what is observed of a service where its plan deploys it: another plan may call its service by the same name."""
-    blocks = "\n".join(sorted(place.platform for place in production_of(plan)))
-    return f"{plan.service}-{hashlib.sha256(blocks.encode()).hexdigest()[:12]}"
 
 
 def observed_from(

@@ -24,9 +24,9 @@ from tasks.rules.lifecycle.observed import (
     after_look,
     failure_in_words,
     observed_from,
-    observed_name,
     put_off,
 )
+from tasks.rules.lifecycle.observed_name import observed_name
 from tasks.rules.lifecycle.observed_requests import LEAST_REQUESTS, SeenCounts, judge_requests
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.record.entries import Entry, chain

@@ -159,3 +159,10 @@ async def test_a_run_that_only_says_that_it_looks_is_taken_for_the_look_for_minu
         one.created = datetime.now(UTC) - timedelta(minutes=minutes)
         assert len(await start_due_looks.fn()) == 1
         assert len(api.runs) == runs
+
+
+def test_what_was_deployed_while_the_clock_was_ahead_does_not_keep_the_next_release_from_being_observed() -> None:
+    """Nor is its own next look due a day later."""
+    ahead = deployed("r1", minutes_ago=-24 * 60)
+    assert ahead.is_due(datetime.now(UTC))
+    assert deployed("r2", minutes_ago=1) == kept()
