@@ -21,6 +21,7 @@ from tasks.record.open_runs import OpenRun, Part, find_open
 from tasks.record.retention import remove_old
 from tasks.record.storage import show_machine
 from tasks.rollout.due import tell_git_what_is_due
+from tasks.rollout.late_rollback import pursue_rollbacks
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, is_known_dead, wants_second_look
 from tasks.windows.calendars import refresh_calendars
 
@@ -62,6 +63,9 @@ async def keeper() -> list[str]:
     with apart("the messages that receivers have not acknowledged"):
         async with asyncio.timeout(DELIVERY_SECONDS):
             await deliver_due()
+    with apart("the rollbacks of what fails after its deployment"):
+        async with asyncio.timeout(LOOKS_SECONDS):
+            done += [f"rollback {run}: begun, as an observation requested it" for run in await pursue_rollbacks()]
     with apart("looks at what was deployed"):
         async with asyncio.timeout(LOOKS_SECONDS):
             await start_due_looks()

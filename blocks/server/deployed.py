@@ -29,7 +29,7 @@ NAME = "deployed.json"
 MOST_OF_A_NAME = 10
 PROJECT = Path(__file__).parents[2]
 ENTRY_POINT = "PREFECT__FLOW_ENTRYPOINT"
-URGENT = {f"flows.{name}.{name}" for name in ("rollback", "settle", "keeper", "freeze")}  # entry points of what nothing may stop
+URGENT = {f"flows.{name}.{name}" for name in ("rollback", "settle", "keeper", "freeze", "observe")}  # entry points of what nothing may stop
 LOG = logging.getLogger("shipway")
 FIX = "`shipway up` deploys prefect.yaml again; find out who changed it"
 WHO = "Find out who changed it"
@@ -65,8 +65,8 @@ def _newest(known: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
 def changed(deployment: Any, *, job_variables: Any) -> str:
     """Say how a run's deployment differs from what was deployed; "" if it does not.
 
-    If what was deployed cannot be read, that is the difference; but rollbacks, `settle` and the keeper start, as nothing may stop a
-    rollback, if their deployment runs this project's own code.
+    If what was deployed cannot be read, that is the difference; but rollbacks, `settle`, `observe` and the keeper start, as nothing may
+    stop a rollback, or the look that leads to one, if their deployment runs this project's own code.
 
     Args:
         deployment: As the worker read it to start the run; None if the run has none.
@@ -125,7 +125,7 @@ def known_entry_point(deployment: object, *, urgent: bool = False) -> str:
 
     Args:
         deployment: Its id; None if a run has none.
-        urgent: Only of a rollback, `settle` or the keeper.
+        urgent: Only of what nothing may stop, as a rollback.
 
     Returns:
         "" if it was not made here, fetches something first, or what was deployed cannot be read.

@@ -1,7 +1,7 @@
 """Put deployments right that were changed by the API.
 
-Of all of them the concurrency limit; of rollback, settle and keeper everything that was deployed, since nothing may stop them: also the
-keeper's schedule, and a deployment that was deleted.
+Of all of them the concurrency limit; of rollback, settle, observe and keeper everything that was deployed, since nothing may stop
+them: also the keeper's schedule, and a deployment that was deleted.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ async def restore_all(client: PrefectClient) -> list[str]:
         client: Of the server.
 
     Returns:
-        Which of rollback, settle, keeper and freeze has no deployment of that name any more, by which the code asks for it.
+        Which of rollback, settle, observe, keeper and freeze has no deployment of that name any more, by which the code asks for it.
     """
     from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId  # noqa: PLC0415 - prefect is slow to import
 
@@ -88,7 +88,7 @@ async def set_right(client: PrefectClient, deployment: Any, wanted: dict[str, An
 
 
 async def _restore_schedules(client: PrefectClient, deployment: Any, wanted: dict[str, Any]) -> bool:
-    """Give rollback, settle and keeper the schedules with which they were deployed; without its own the keeper never runs."""
+    """Give rollback, settle, observe and keeper the schedules with which they were deployed; without its own the keeper never runs."""
     right = wanted.get("schedules")
     if right is None or not deployed.is_own_and_urgent(wanted) or deployed.schedules_of(deployment) == right:
         return False
@@ -181,7 +181,7 @@ def with_template(record: Callable[[Any], None], template: dict[str, Any]) -> Ca
 
 
 def _changed_fields(deployment: Any, wanted: dict[str, Any]) -> dict[str, Any]:
-    """Give the right values of what was changed in rollback, settle or keeper; another deployment's runs are refused instead."""
+    """Give the right values of what was changed in rollback, settle, observe or keeper; another deployment's runs are refused instead."""
     if not deployed.is_own_and_urgent(wanted):
         return {}
     return differing(deployment, wanted, but={"schedules"}) | ({"paused": False} if deployment.paused else {})

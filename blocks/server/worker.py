@@ -1,8 +1,8 @@
 """A process worker of the server stack: takes scheduled runs from one work queue of the pool and starts each in a process of its own.
 
 Run as `python -m flows.worker HOME QUEUE`, which says what is refused without a process. There are two queues, each with a worker of its
-own: `urgent` for what ends or rolls back (rollback, settle, keeper), without a limit, and `releases` for everything else, with a
-concurrency limit. So a rollback waits neither behind requested releases nor for a worker that is busy with them.
+own: `urgent` for what ends, rolls back or looks (rollback, settle, observe, keeper), without a limit, and `releases` for everything else,
+with a concurrency limit. So a rollback waits neither behind requested releases nor for a worker that is busy with them.
 
 Ended by SIGTERM it stops polling; Prefect then kills the flow processes that it started at once (SIGKILL, no `finally`), and their runs
 stay Running until the keeper puts them back to work. Killed by SIGKILL it leaves them to finish.

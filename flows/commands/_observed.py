@@ -11,13 +11,14 @@ def observed() -> list[dict[str, Any]]:
     from tasks.lifecycle.observed import observed_services, read_observed
 
     found = list[dict[str, Any]]()
-    for service in observed_services():
+    for name in observed_services():
         try:
-            one = read_observed(service)
+            one = read_observed(name)
         except Refused as error:
-            found.append({"service": service, "what": f"{service} cannot be read: {error}"})
+            found.append({"service": name, "what": f"{name} cannot be read: {error}"})
             continue
         if one is not None and not one.ended:
+            service = one.taken.parsed().service
             facts = one.model_dump(include={"release", "version", "since", "until", "due", "looked", "outcome", "why", "looks", "passed"})
             found.append({"service": service, **facts, "what": one.in_words(service)})
     return found

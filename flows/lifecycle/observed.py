@@ -14,6 +14,7 @@ from tasks.lifecycle.observed import begin_observed
 from tasks.record.journal import say
 from tasks.rules.evidence.inputs import TakenPlan
 from tasks.rules.lifecycle.observed import observed_from
+from tasks.rules.lifecycle.observed_name import observed_name
 from tasks.rules.plan.request import round_of
 from tasks.rules.plan.targets import is_production
 from tasks.rules.record.entries import Entry
@@ -38,7 +39,7 @@ async def observe_deployed(phase: Phase, run: str, entries: Sequence[Entry], *, 
     try:
         scope, taken = await _acted_by(phase)
         found = observed_from(taken, entries, release=run, plan=phase.path, version=version, round=round_of(scope), since=since, at=now())
-        await asyncio.to_thread(begin_observed, service, found, release=run, since=since)
+        await asyncio.to_thread(begin_observed, observed_name(taken.parsed()), found, release=run, since=since)
     except (Refused, OSError) as error:
         say(f"{version} is not observed after its deployment: {error_text(error)}")
 

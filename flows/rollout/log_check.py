@@ -63,7 +63,15 @@ async def check_logs(phase: Phase, version: str, platform: Platform, *, environm
 
 
 async def new_errors(
-    wanted: Logs, platform: Platform, *, since: float, version: str, previous: str | None, known: Sequence[str], in_whole: bool
+    wanted: Logs,
+    platform: Platform,
+    *,
+    since: float,
+    version: str,
+    previous: str | None,
+    known: Sequence[str],
+    in_whole: bool,
+    until: float | None = None,
 ) -> LogsFound:
     """Search the logs for error lines that the version before never logged, and judge them.
 
@@ -75,9 +83,10 @@ async def new_errors(
         previous: The version before, whose log is read as well; None reads no other.
         known: The kinds of error lines that are known of it.
         in_whole: Whether its log was known as a whole when they were found, whatever is left of it now.
+        until: Until when it counts; None if all of it does.
     """
     searched = await retried(search_logs)(
-        platform, since=since, version=version, previous=previous, pattern=wanted.error_pattern, known=known
+        platform, since=since, version=version, previous=previous, pattern=wanted.error_pattern, known=known, until=until
     )
     found, missing = NewErrors(**searched["found"]), str(searched["missing"])
     if in_whole:

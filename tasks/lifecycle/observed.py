@@ -1,4 +1,4 @@
-"""What is observed after deployments: `observed/SERVICE.kept` beside the approval key, and the runs that look again when it is due.
+"""What is observed after deployments: `observed/NAME.kept` beside the approval key, and the runs that look again when it is due.
 
 Whoever has the API's password can start such a run, which then does nothing unless a look is due by what is kept.
 """
@@ -6,7 +6,7 @@ Whoever has the API's password can start such a run, which then does nothing unl
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from prefect import get_client, task
@@ -26,12 +26,14 @@ from tasks.rules.lifecycle.reconcile import will_be_done
 from tasks.rules.metrics.facts import Looks
 
 FOLDER, WHAT = "observed", "which says what is observed after a deployment"
-DEPLOYMENT, ROLLBACK = "observe/observe", "rollback/rollback"
+DEPLOYMENT = "observe/observe"
+ASKED_FOR = timedelta(minutes=10)  # for so long the run of a look counts, by when the server made it, which no request can set
+MOST_AT_ONCE = 8  # looks under way: their queue, which is that of rollbacks, has no limit
 MOST_ASKED = 5  # runs that are asked for one look; if all end without it, the next look is due after the usual time
 
 
 def observed_services() -> list[str]:
-    """List the services of which something is or was observed."""
+    """List by name, see `observed_name`, of which services something is or was observed."""
     return kept_names(FOLDER)
 
 
@@ -56,7 +58,7 @@ def begin_observed(service: str, observed: Observed | None, *, release: str, sin
     What was begun for the same release goes on, and so does that of a version that was deployed later: a run may be ended again.
 
     Args:
-        service: The service.
+        service: The service, by `observed_name`.
         observed: What is observed.
         release: The run that deployed it.
         since: When it was deployed.
@@ -70,7 +72,7 @@ def begin_observed(service: str, observed: Observed | None, *, release: str, sin
             before = read_observed(service)
         except NotKept:
             before = None
-        if before is not None and (before.release == release or before.since > since):
+        if before is not None and (before.release == release or before.is_newer(since, at=now())):
             return
         if observed is None:
             remove_kept(FOLDER, service)
@@ -109,7 +111,7 @@ def find_observed(release: str) -> tuple[str, Observed | None]:
 
 @task(name="start looks", **OBSERVE)
 async def start_due_looks() -> list[str]:
-    """Start a run of `observe` for each service of which a look is due, one for a look.
+    """Start a run of `observe` for each service of which a look is due, one for a look; the most overdue first, a few at once.
 
     Returns:
         The runs that are under way or to come.
@@ -120,7 +122,9 @@ async def start_due_looks() -> list[str]:
         return []
     async with get_client() as client:
         deployment = await client.read_deployment_by_name(DEPLOYMENT)
-        for service, one in due.items():
+        for service, one in sorted(due.items(), key=lambda item: item[1].due):
+            if len(found) >= MOST_AT_ONCE:
+                break
             with apart(f"the look at {service} {one.version}"):
                 run = await _ask(client, deployment.id, one, at)
                 found += [str(run.id)] if run else []
@@ -137,7 +141,9 @@ async def _due(service: str, at: datetime) -> Observed | None:
 
 
 async def _ask(client: PrefectClient, deployment: UUID, one: Observed, at: datetime) -> FlowRun | None:
-    """Ask for the run of a look: the server makes one for a key, and another one is asked for only if that ended without its look.
+    """Ask for the run of a look: the server makes one for a key; another one is asked for only if that ended without its look.
+
+    Or if it has not made it for minutes: whoever has the API's password can say that a run runs. Two looks at once are one look.
 
     Returns:
         The run that will look; None if all were lost.
@@ -146,34 +152,7 @@ async def _ask(client: PrefectClient, deployment: UUID, one: Observed, at: datet
         key = await asyncio.to_thread(secret_name, f"observe-{one.release}-{one.number}-{number}")
         run = await client.create_flow_run_from_deployment(deployment, parameters={"release": one.release}, idempotency_key=key)
         due = run.state.state_details.scheduled_time if run.state else None
-        is_it = run.parameters.get("release") == one.release and run.deployment_id == deployment
+        is_it = run.parameters.get("release") == one.release and run.deployment_id == deployment and at - (run.created or at) < ASKED_FOR
         if is_it and run.state_type and will_be_done(run.state_type.value, due=due, now=at):
             return run
     return None
-
-
-@task(name="request rollback", **OBSERVE)
-async def request_rollback(one: Observed, *, reason: str) -> str:
-    """Request the rollback of what is observed, once for a release; gives its run.
-
-    Args:
-        one: What is observed.
-        reason: What failed.
-
-    Raises:
-        Refused: Others made a run in its place.
-    """
-    wanted = {
-        "plan": one.plan,
-        "reason": reason,
-        "requester": f"observation of {one.release}",
-        "environment": "production",
-        "bad": one.version,
-    }
-    async with get_client() as client:
-        deployment = await client.read_deployment_by_name(ROLLBACK)
-        key = await asyncio.to_thread(secret_name, f"late-failure-{one.release}")
-        run = await client.create_flow_run_from_deployment(deployment.id, parameters=wanted, idempotency_key=key)
-    if run.deployment_id != deployment.id or any(run.parameters.get(name) != wanted[name] for name in ("plan", "environment", "bad")):
-        raise Refused(f"the run {run.id} was made in place of the rollback by others; roll back by hand")
-    return str(run.id)

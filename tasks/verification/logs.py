@@ -16,7 +16,14 @@ from tasks.rules.verification.log_lines import ErrorSearch, NewErrors
 
 @task(name="search logs", **OBSERVE_PLATFORM)
 async def search_logs(
-    platform: Platform, *, since: float, version: str, previous: str | None, pattern: str, known: Sequence[str] = ()
+    platform: Platform,
+    *,
+    since: float,
+    version: str,
+    previous: str | None,
+    pattern: str,
+    known: Sequence[str] = (),
+    until: float | None = None,
 ) -> dict[str, Any]:
     """Look through what two versions logged for error lines that only the new one has.
 
@@ -30,20 +37,23 @@ async def search_logs(
         previous: The version before it.
         pattern: Regular expression of an error line.
         known: Kinds of error lines that the version before had earlier, as `NewErrors.known` has them.
+        until: Until when the new version's lines count, by their own times; those of that moment do not, nor any before `since`.
 
     Returns:
         `found`, the fields of `NewErrors`, and `missing`, the lines of the new version that could not be read, or "".
     """
     search = ErrorSearch(pattern, canary=version, baseline=previous, known=known, clean=hide)
 
-    async def read(wanted: str, begin: float) -> str:
+    async def read(wanted: str, begin: float, end: float | None = None) -> str:
         def take(line: LogLine) -> bool:
+            if end is not None and not begin <= line["at"] < end:
+                return False
             return line["version"] != wanted or search.take(wanted, line["text"])
 
         missing = await platform.logs(begin, take)
         return missing.get(wanted) or missing.get("", "")
 
-    missing = await read(version, since)
+    missing = await read(version, since, until)
     missing_before = await read(previous, 0.0) if previous and previous != version else ""
     found = NewErrors(*search.found())
     found = found._replace(in_part="; ".join(one for one in (found.in_part, missing_before) if one))

@@ -49,18 +49,19 @@ async def look(stage: Stage) -> tuple[str, str]:
 
 def pass_time(stage: Stage) -> None:
     """Let the time pass until the next look is due."""
-    from tasks.lifecycle.observed import replace_observed  # noqa: PLC0415
+    from tasks.lifecycle.observed import find_observed, replace_observed  # noqa: PLC0415
 
     kept = kept_of(stage)
     assert not kept.is_due(datetime.now(UTC))
-    assert replace_observed(stage.name, kept, kept.model_copy(update={"due": datetime.now(UTC) - timedelta(seconds=1)}))
+    assert replace_observed(find_observed(kept.release)[0], kept, kept.model_copy(update={"due": datetime.now(UTC) - timedelta(seconds=1)}))
 
 
 def kept_of(stage: Stage) -> Any:
     """Read what is observed."""
-    from tasks.lifecycle.observed import read_observed  # noqa: PLC0415
+    from tasks.lifecycle.observed import observed_services, read_observed  # noqa: PLC0415
 
-    found = read_observed(stage.name)
+    (name,) = [one for one in observed_services() if one.startswith(f"{stage.name}-")]
+    found = read_observed(name)
     assert found is not None
     return found
 
@@ -77,6 +78,8 @@ async def rollbacks_of(version: str) -> list[str]:
 
 async def test_a_late_failure_is_rolled_back(deployed: Stage, visitors: Traffic) -> None:
     """One look alone does not do it; and what serves afterwards is the version before, verified."""
+    from tasks.rollout.late_rollback import pursue_rollbacks  # noqa: PLC0415
+
     stage = deployed
     version = stage.tag(f"9.{next(_numbers)}-spoils.{stage.name[-6:]}")
     spoiled = Path(tempfile.gettempdir(), version)
@@ -97,8 +100,11 @@ async def test_a_late_failure_is_rolled_back(deployed: Stage, visitors: Traffic)
         state, message = await look(stage)
         (rollback,) = await rollbacks_of(version)
         assert (state, rollback in message) == ("Failed", True), message
-        assert rollback in kept_of(stage).ended
+        assert kept_of(stage).rollback == rollback
+        assert (await pursue_rollbacks.fn(), await rollbacks_of(version)) == ([], [rollback])
         ran = await stage.carry_through(rollback, "rollback")
+        assert (await pursue_rollbacks.fn(), await rollbacks_of(version)) == ([rollback], [rollback])
+        assert rollback in kept_of(stage).ended
         assert ran.state == "RolledBack", ran.message
         await check_well(stage, version=FIRST, staging=version)
     finally:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.analysis.platform_counts import increase
 from tasks.rules.approval.closing import last_progress
 from tasks.rules.evidence.inputs import TakenPlan
+from tasks.rules.lifecycle.observed_requests import Count, SeenCounts, failed_since
 from tasks.rules.lifecycle.results import PhaseResult, worst_of
 from tasks.rules.plan.targets import production_of
 from tasks.rules.record.entries import Entry, select
@@ -24,22 +24,11 @@ from tasks.rules.verification.log_lines import hash_of
 from tasks.rules.windows.words import moment_in_words
 
 HEALTH, REQUESTS, LOGS = "health", "requests", "logs"
-LEAST_REQUESTS = 20
+MOST_SILENT = 3  # looks in a row without a verdict on health
 CONFIRMED_AFTER = timedelta(minutes=1)
 PUT_OFF_FOR = timedelta(minutes=5)
 ENDS_AFTER = timedelta(minutes=10)  # after its time, so that a failure of the last look is confirmed, and a release that is under way over
-Count = Annotated[int, Field(ge=0)]
 By = tuple[str, str]  # an environment and a check
-
-
-class SeenCounts(BaseModel):
-    """The counts of the version when they were judged last: what they count from, requests, and how many of them failed."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-    started: str
-    requests: Count
-    errors: Count
 
 
 class ObservedPlace(BaseModel):
@@ -49,6 +38,8 @@ class ObservedPlace(BaseModel):
         counts: The counts from which requests are judged; None if none were read yet.
         known: The kinds of error lines, see `hash_of`, that were there when the version was deployed.
         in_whole: Whether all of them are known.
+        read: Until when its log was read; None before the first look.
+        silent: How many looks in a row had no verdict on its health.
         failing: The checks whose last verdict was a failure.
         checks: How often its health was checked with a verdict.
         well: How often it passed.
@@ -62,6 +53,8 @@ class ObservedPlace(BaseModel):
     counts: SeenCounts | None = None
     known: tuple[str, ...] = ()
     in_whole: bool = False
+    read: AwareDatetime | None = None
+    silent: Count = 0
     failing: tuple[str, ...] = ()
     checks: Count = 0
     well: Count = 0
@@ -88,6 +81,11 @@ class Observed(BaseModel):
         looks: How many looks there were.
         passed: How many of them passed.
         told: Whether people were told of the failure that goes on.
+        silent_told: Whether people were told that its health is not known.
+        rollback: Its rollback that was requested; it is requested again until a run of it has opened its record.
+        reason: Of the rollback, for the request.
+        asked: How many requests of it were lost.
+        held: Since when its rollback is held up; None if it is not.
         ended: Why it is over; "" while it goes on.
     """
 
@@ -108,20 +106,41 @@ class Observed(BaseModel):
     looks: Count = 0
     passed: Count = 0
     told: bool = False
+    silent_told: bool = False
+    rollback: str = ""
+    reason: str = ""
+    asked: Count = 0
+    held: AwareDatetime | None = None
     ended: str = ""
 
     def is_due(self, at: datetime) -> bool:
-        """Say whether a look is due."""
-        return not self.ended and self.due <= at
+        """Say whether a look is due; one that is further ahead than looks ever are was put there while the clock was ahead."""
+        is_due = self.due <= at or self.due - at > self.pause + PUT_OFF_FOR
+        return not self.ended and not self.rollback and is_due
 
     @property
     def pause(self) -> timedelta:
         """The time between two looks."""
         return timedelta(minutes=self.taken.parsed().observe.every_minutes)
 
+    def is_newer(self, since: datetime, *, at: datetime) -> bool:
+        """Say whether it was deployed after another version; one of the future was deployed while the clock was ahead, and is not.
+
+        Args:
+            since: When the other one was deployed.
+            at: Now.
+        """
+        return since < self.since <= at
+
+    def held_enough(self, at: datetime) -> bool:
+        """Say whether its rollback was held up for one pause: it is requested then, whatever is under way."""
+        return self.held is not None and not timedelta(0) <= at - self.held < self.pause
+
     def in_words(self, service: str) -> str:
         """Say until when a version is observed, and what the last look found."""
         until = f"{service} {self.version} until {moment_in_words(self.until)}"
+        if self.rollback:
+            return f"{until}; its rollback {self.rollback} is requested"
         if self.looked is None:
             return f"{until}; the first look is due {moment_in_words(self.due)}"
         last = f"{self.outcome.replace('_', ' ')}, {moment_in_words(self.looked)}: {self.why}"
@@ -129,10 +148,19 @@ class Observed(BaseModel):
 
 
 class FoundThere(NamedTuple):
-    """What a look found in one environment: the verdict of each check, and the counts from which the next look goes on."""
+    """What a look found in one environment.
+
+    Fields:
+        checks: The verdict of each check.
+        counts: The counts from which the next look goes on.
+        read: Until when its log was read; None if it was not.
+        refused: Whether health cannot be checked until people change something, as a credential that a check names is gone.
+    """
 
     checks: Mapping[str, PhaseResult]
     counts: SeenCounts | None
+    read: datetime | None = None
+    refused: bool = False
 
 
 class Look(NamedTuple):
@@ -183,34 +211,6 @@ def _place(entries: Sequence[Entry]) -> ObservedPlace:
     )
 
 
-def judge_requests(before: SeenCounts | None, after: Mapping[str, Any] | None, *, limit: float) -> tuple[PhaseResult, SeenCounts | None]:
-    """Judge the requests that came since the counts were judged last; too few are left for the next look.
-
-    Args:
-        before: The counts then; None if there were none.
-        after: The counts now: `started`, `requests` and `errors`; None if the platform counts none.
-        limit: The share of requests that may fail.
-
-    Returns:
-        The verdict, and the counts from which the next look goes on.
-    """
-    if after is None:
-        return _no_data("no request was counted"), before
-    now = SeenCounts.model_validate(dict(after))
-    if before is None:
-        return _no_data("requests are counted from now on"), now
-    errors, requests = increase(before.model_dump(), now.model_dump())
-    if requests < LEAST_REQUESTS:
-        return _no_data(f"too few requests: {requests} of {LEAST_REQUESTS}"), before
-    outcome = Outcome.PASSED if errors <= limit * requests else Outcome.FAILED
-    said = f"{errors} of {requests} requests failed, at most {limit:.2%} may"
-    return PhaseResult(outcome=outcome, reason=said), now
-
-
-def _no_data(reason: str) -> PhaseResult:
-    return PhaseResult(outcome=Outcome.NO_DATA, reason=reason)
-
-
 def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetime) -> Look:
     """Add a look to what is known.
 
@@ -220,36 +220,56 @@ def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetim
         at: Now.
     """
     if not found:
-        return Look(put_off(before, at=at, ended=f"{before.version} does not serve any more"), _no_data("another version serves"), ())
+        return Look(
+            put_off(before, at=at, ended=f"{before.version} does not serve any more"),
+            PhaseResult(outcome=Outcome.NO_DATA, reason="another version serves"),
+            (),
+        )
     confirmed, fresh, places = list[By](), False, dict[str, ObservedPlace]()
     for environment, there in found.items():
         place = before.places[environment]
         fails = {name for name, one in there.checks.items() if one.outcome is Outcome.FAILED}
-        undecided = {name for name, one in there.checks.items() if one.outcome not in {Outcome.FAILED, Outcome.PASSED}}
         confirmed += [(environment, name) for name in there.checks if name in fails & {*place.failing}]
         fresh = fresh or bool(fails - {*place.failing})
-        failing = fails | ({*place.failing} & undecided)
-        well = there.checks[HEALTH].passed
-        counted = {"checks": place.checks + (well or HEALTH in fails), "well": place.well + well}
-        errors, requests = _judged(place.counts, there.counts)
-        counted |= {"requests": place.requests + requests, "errors": place.errors + errors}
-        places[environment] = place.model_copy(update={"counts": there.counts, "failing": tuple(sorted(failing)), **counted})
+        places[environment] = _after(place, there, fails=fails)
     result = worst_of([one.at(environment) for environment, there in found.items() for one in there.checks.values()])
     ended = "its time is over" if at >= before.until and (not fresh or at >= before.until + ENDS_AFTER) else ""
     pause = CONFIRMED_AFTER if fresh else before.pause
+    goes_on = any(place.failing for place in places.values())
     after = before.model_copy(
         update={
             "places": places, "looked": at, "outcome": result.outcome.value, "why": str(result.reason), "looks": before.looks + 1,
             "passed": before.passed + result.passed, "number": before.number + 1, "due": _next(before, at, pause),
-            "told": before.told and any(place.failing for place in places.values()), "ended": ended,
+            "silent_told": before.silent_told and any(place.silent for place in places.values()),
+            "told": before.told and goes_on, "held": before.held if goes_on else None, "ended": ended,
         }
     )  # fmt: skip
     return Look(after, result, tuple(confirmed))
 
 
-def _judged(before: SeenCounts | None, after: SeenCounts | None) -> tuple[int, int]:
-    """Count the failed requests, and all of them, that a look judged: none where it left the counts as they were."""
-    return increase(before.model_dump(), after.model_dump()) if before and after and before != after else (0, 0)
+def _after(place: ObservedPlace, there: FoundThere, *, fails: set[str]) -> ObservedPlace:
+    """Add what a look found in one environment to what is known of it."""
+    undecided = {name for name, one in there.checks.items() if one.outcome not in {Outcome.FAILED, Outcome.PASSED}}
+    failing = fails | ({*place.failing} & undecided)
+    well = there.checks[HEALTH].passed
+    decided = well or HEALTH in fails
+    errors, requests = failed_since(place.counts, there.counts)
+    return place.model_copy(
+        update={
+            "counts": there.counts, "read": there.read or place.read, "failing": tuple(sorted(failing)),
+            "silent": 0 if decided else max(place.silent + 1, MOST_SILENT if there.refused else 0),
+            "checks": place.checks + decided, "well": place.well + well,
+            "requests": place.requests + requests, "errors": place.errors + errors,
+        }
+    )  # fmt: skip
+
+
+def silence(look: Look) -> str:
+    """Say where health is not known for so many looks that people are told; "" if it is, or they were."""
+    silent = [name for name, place in look.observed.places.items() if place.silent >= MOST_SILENT]
+    if look.observed.silent_told or not silent:
+        return ""
+    return f"its health in {', '.join(silent)} is not known, so that no failure of it would be seen; {look.result.reason}"
 
 
 def with_failure_told(look: Look) -> Observed:

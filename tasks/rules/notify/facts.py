@@ -11,7 +11,7 @@ from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.record.entries import Entry, select
 
 Fact = Literal[
-    "rollback_failed", "deployment_failed", "partly_deployed", "late_failure", "health_check_failed", "error_rate_high",
+    "rollback_failed", "deployment_failed", "partly_deployed", "late_failure", "unobserved", "health_check_failed", "error_rate_high",
     "performance_degraded", "rolled_back", "refused", "cancelled", "deployed", "approval_waiting", "announced",
 ]  # fmt: skip
 Severity = Literal["critical", "error", "warning", "info"]
@@ -20,6 +20,7 @@ SEVERITIES: dict[Fact, Severity] = {
     "deployment_failed": "error",
     "partly_deployed": "error",
     "late_failure": "error",
+    "unobserved": "error",
     "health_check_failed": "error",
     "error_rate_high": "error",
     "performance_degraded": "error",
@@ -35,6 +36,7 @@ TO_DO: dict[Fact, str] = {
     "deployment_failed": "Read why; fix it, and release a new version.",
     "partly_deployed": "Decide about the targets that are left: release again, or `shipway rollback`.",
     "late_failure": "Look at the service; if the version is the cause: `shipway rollback`.",
+    "unobserved": "Look at the service; find out who changed it, and fix what the reason names.",
     "refused": "Fix what is named, and ask again.",
     "cancelled": "Nothing, if it was meant.",
     "deployed": "Nothing.",

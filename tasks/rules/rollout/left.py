@@ -162,6 +162,26 @@ def serves_since(position: Mapping[str, Any], left: Left | None, *, at: datetime
     return (left.is_open and left.over is None) or -SKEW <= at - (left.over or left.at) <= TWICE
 
 
+def serves_still(baseline: str | None, version: str, left: Left | None, *, since: datetime) -> bool:
+    """Say whether a version serves since a moment, whatever its configuration is by now; not if a rollback brought an earlier one back.
+
+    Args:
+        baseline: What serves, as the environment calls it now.
+        version: The version, as it was called then.
+        left: What the last rollback left there.
+        since: The moment (UTC).
+    """
+    is_back = left is not None and is_alike(left.version, version) and baseline != left.version and may_be(baseline, left.serves)
+    return is_alike(baseline, version) and not (is_back and left is not None and left.at is not None and left.at > since)
+
+
+def brought_since(baseline: str | None, left: Left | None, *, since: datetime) -> str:
+    """Name the rollback that brought what serves, after a moment (UTC); "" if none is known to have done that."""
+    if left is None or left.at is None or left.at <= since:
+        return ""
+    return left.run if is_alike(baseline, left.serves) else ""
+
+
 def steps_down_again(position: Mapping[str, Any], choice: RollbackChoice, left: Left | None) -> bool:
     """Say whether a choice leaves what a rollback brought for a still older version, and no release was promoted in between."""
     if choice.kind != "redeploy" or left is None or position["canary"] is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+import yaml
 from prefect import flow_engine
 from prefect.client.schemas.objects import FlowRun
 from pydantic import BaseModel
@@ -54,8 +55,16 @@ def test_a_broken_file_refuses_what_goes_forward_and_is_named(broken: Path) -> N
     assert not changed(release)
 
 
+@pytest.mark.parametrize("file", ["prefect.yaml", "prefect.kubernetes.yaml"])
+def test_what_nothing_may_stop_has_the_queue_that_releases_cannot_fill(file: str) -> None:
+    """Eight long releases would hold a look up, too."""
+    made = yaml.safe_load((settings.PROJECT / file).read_text())["deployments"]
+    queues = {one["entrypoint"]: one["work_pool"]["work_queue_name"] for one in made}
+    assert {queues[entry_point] for entry_point in deployed.URGENT} == {"urgent"}
+
+
 @pytest.mark.usefixtures("broken")
-@pytest.mark.parametrize("name", ["rollback", "settle", "keeper"])
+@pytest.mark.parametrize("name", ["rollback", "settle", "keeper", "observe"])
 def test_a_broken_file_stops_no_rollback(name: str) -> None:
     """Nor the keeper and `settle`, which lead to one."""
     own = [{"prefect.deployments.steps.set_working_directory": {"directory": str(settings.PROJECT)}}]

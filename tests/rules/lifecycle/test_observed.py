@@ -15,20 +15,19 @@ from tasks.rules.lifecycle.observed import (
     CONFIRMED_AFTER,
     ENDS_AFTER,
     HEALTH,
-    LEAST_REQUESTS,
     LOGS,
     PUT_OFF_FOR,
     REQUESTS,
     FoundThere,
     Look,
     Observed,
-    SeenCounts,
     after_look,
     failure_in_words,
-    judge_requests,
     observed_from,
     put_off,
 )
+from tasks.rules.lifecycle.observed_name import observed_name
+from tasks.rules.lifecycle.observed_requests import LEAST_REQUESTS, SeenCounts, judge_requests
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.record.entries import Entry, chain
 from tasks.rules.verification.log_lines import hash_of
@@ -269,3 +268,12 @@ def test_it_is_said_in_words() -> None:
     said = "0 of 1 looks passed; the last one no data, Sun 2026-03-01 12:16 UTC: production: requests says no_data"
     assert found.in_words("shop") == f"shop 1.1 until Sun 2026-03-01 14:00 UTC; {said}"
     assert CONFIRMED_AFTER == MINUTE
+
+
+def test_two_plans_that_call_their_service_alike_are_observed_apart_if_they_deploy_to_other_blocks() -> None:
+    """As one for Europe and one for the US: the end of one must not end the observation of the other."""
+    one = taken().parsed()
+    other = one.model_copy(update={"production": one.production.model_copy(update={"platform": "local/other"})})
+    assert observed_name(one) == observed_name(one.model_copy())
+    assert observed_name(one) != observed_name(other)
+    assert observed_name(other).startswith("shop-")

@@ -51,8 +51,9 @@ class Thing:
 
 def run(deployment: UUID, state: str, **parameters: Any) -> Any:
     """Make a run."""
-    now = Thing(state_details=Thing(scheduled_time=datetime.now(UTC)))
-    return Thing(id=uuid4(), deployment_id=deployment, parameters=parameters, state_type=Thing(value=state), state=now)
+    at = datetime.now(UTC)
+    now = Thing(state_details=Thing(scheduled_time=at))
+    return Thing(id=uuid4(), deployment_id=deployment, parameters=parameters, state_type=Thing(value=state), state=now, created=at)
 
 
 @pytest.mark.parametrize("ended", range(MOST_ASKED + 1))

@@ -15,16 +15,16 @@ from tasks.lifecycle import observed
 from tasks.lifecycle.observed import (
     FOLDER,
     MOST_ASKED,
+    MOST_AT_ONCE,
     begin_observed,
     find_observed,
     read_observed,
     replace_observed,
-    request_rollback,
     start_due_looks,
 )
 from tasks.rules.lifecycle.observed import Observed, put_off
 from tests.rules.lifecycle.test_observed import begun
-from tests.tasks.lifecycle.test_keys_others_cannot_know import DEPLOYMENT, Server, Thing, run
+from tests.tasks.lifecycle.test_keys_others_cannot_know import Server, Thing
 
 pytestmark = pytest.mark.usefixtures("offline")
 SHOP = "shop"
@@ -138,16 +138,31 @@ def test_what_was_written_by_others_is_refused_and_replaced_by_the_next_release(
     assert deployed("r2") == kept()
 
 
-async def test_the_rollback_of_a_release_is_requested_once(api: Server) -> None:
-    """By name of the version, so that another one that was released meanwhile stays."""
+async def test_of_many_looks_that_are_due_a_few_are_under_way_at_once(api: Server) -> None:
+    """The most overdue first; their queue, which is that of rollbacks, has no limit."""
     one = deployed()
-    runs = {await request_rollback.fn(one, reason="it fails") for _ in range(3)}
-    assert len(runs) == len(api.runs) == 1
-    (made,) = api.runs.values()
-    assert made.parameters == {
-        "plan": "plan.yaml", "reason": "it fails", "requester": "observation of r1", "environment": "production", "bad": "1.1",
-    }  # fmt: skip
-    for name in list(api.runs):
-        api.runs[name] = run(DEPLOYMENT, "SCHEDULED", plan="/home/eve/plan.yaml")
-    with pytest.raises(Refused, match="by others"):
-        await request_rollback.fn(one, reason="it fails")
+    for number in range(MOST_AT_ONCE + 2):
+        later = one.model_copy(update={"release": f"late-{number}", "due": one.due + timedelta(seconds=1 + number)})
+        begin_observed(f"service-{number}", later, release=later.release, since=later.since)
+    assert len(await start_due_looks.fn()) == MOST_AT_ONCE
+    asked = [run.parameters["release"] for run in api.runs.values()]
+    assert asked == ["r1", *(f"late-{number}" for number in range(MOST_AT_ONCE - 1))]
+
+
+async def test_a_run_that_only_says_that_it_looks_is_taken_for_the_look_for_minutes_alone(api: Server) -> None:
+    """Whoever has the API's password can set a run to Running and take its tags away: no look would ever follow, nor an end."""
+    deployed()
+    await start_due_looks.fn()
+    end_all(api, "RUNNING")
+    (one,) = api.runs.values()
+    for minutes, runs in ((9, 1), (11, 2)):
+        one.created = datetime.now(UTC) - timedelta(minutes=minutes)
+        assert len(await start_due_looks.fn()) == 1
+        assert len(api.runs) == runs
+
+
+def test_what_was_deployed_while_the_clock_was_ahead_does_not_keep_the_next_release_from_being_observed() -> None:
+    """Nor is its own next look due a day later."""
+    ahead = deployed("r1", minutes_ago=-24 * 60)
+    assert ahead.is_due(datetime.now(UTC))
+    assert deployed("r2", minutes_ago=1) == kept()

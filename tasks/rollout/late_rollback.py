@@ -1,0 +1,102 @@
+"""The rollback that an observation requests: asked for until a run of it has opened its record, by what is kept beside the approval key.
+
+Whoever has the API's password can delete a run that waits, cancel it, or change its parameters before it begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, NamedTuple
+
+from prefect import get_client, task
+
+from blocks.errors import Refused
+from blocks.key_folder.key_file import secret_name
+from tasks.lifecycle.apart import apart
+from tasks.lifecycle.clock import now
+from tasks.lifecycle.kept_runs import has_open_head, is_closed
+from tasks.lifecycle.observed import observed_services, read_observed, replace_observed
+from tasks.lifecycle.retries import OBSERVE
+from tasks.record.kept_entries import kept_entry
+from tasks.rules.lifecycle.observed import Observed
+from tasks.rules.lifecycle.reconcile import will_be_done
+from tasks.rules.record.entries import key_of
+
+DEPLOYMENT = "rollback/rollback"
+MOST_ASKED = 5  # requests at a time; the next turn goes on with the next ones
+
+
+class Requested(NamedTuple):
+    """A rollback that was requested: its run, and how many requests were lost before."""
+
+    run: str
+    asked: int
+
+
+@task(name="request rollback", **OBSERVE)
+async def request_rollback(one: Observed, *, reason: str) -> Requested:
+    """Request the rollback of what is observed; gives the run that is under way or to come, or has begun it.
+
+    Args:
+        one: What is observed.
+        reason: What failed.
+
+    Raises:
+        Refused: The requests were lost, or others made runs in their place.
+    """
+    wanted = _wanted(one) | {"reason": reason, "requester": f"observation of {one.release}"}
+    async with get_client() as client:
+        deployment = await client.read_deployment_by_name(DEPLOYMENT)
+        for number in range(one.asked, one.asked + MOST_ASKED):
+            key = await asyncio.to_thread(secret_name, f"late-failure-{one.release}-{number}")
+            run = await client.create_flow_run_from_deployment(deployment.id, parameters=wanted, idempotency_key=key)
+            if await _has_begun(one, str(run.id)):
+                return Requested(str(run.id), number)
+            due = run.state.state_details.scheduled_time if run.state else None
+            is_it = run.deployment_id == deployment.id and all(run.parameters.get(name) == value for name, value in _wanted(one).items())
+            if is_it and run.state_type and will_be_done(run.state_type.value, due=due, now=now()):
+                return Requested(str(run.id), number)
+    raise Refused(f"its last {MOST_ASKED} requests ended before they began, or others made runs in their place; roll back by hand")
+
+
+@task(name="pursue rollbacks", **OBSERVE)
+async def pursue_rollbacks() -> list[str]:
+    """Request each rollback of an observation again whose run was lost, and end the observations of those that have begun.
+
+    Returns:
+        The runs that have begun.
+    """
+    found = list[str]()
+    for service in await asyncio.to_thread(observed_services):
+        with apart(f"the rollback of what is observed of {service}"):
+            one = await asyncio.to_thread(read_observed, service)
+            if one is not None and one.rollback and not one.ended:
+                found += await _pursue(service, one)
+    return found
+
+
+async def _pursue(service: str, one: Observed) -> list[str]:
+    if await _has_begun(one, one.rollback):
+        ended = f"its rollback {one.rollback} has begun"
+        await asyncio.to_thread(replace_observed, service, one, one.model_copy(update={"ended": ended}))
+        return [one.rollback]
+    try:
+        run, asked = await request_rollback.fn(one, reason=one.reason)
+    except Refused:
+        await asyncio.to_thread(replace_observed, service, one, one.model_copy(update={"asked": one.asked + MOST_ASKED}))
+        raise
+    if (run, asked) != (one.rollback, one.asked):
+        await asyncio.to_thread(replace_observed, service, one, one.model_copy(update={"rollback": run, "asked": asked}))
+    return []
+
+
+async def _has_begun(one: Observed, run: str) -> bool:
+    """Say whether a run has opened its record, as a rollback of what is observed; its first entry is kept beside the key, too."""
+    if not await asyncio.to_thread(lambda: has_open_head(run) or is_closed(run)):
+        return False
+    opened = await kept_entry(run, key_of("opened"))
+    return opened is not None and all(opened.evidence.get(name) == value for name, value in _wanted(one).items())
+
+
+def _wanted(one: Observed) -> dict[str, Any]:
+    return {"plan": one.plan, "environment": "production", "bad": one.version}

@@ -1,0 +1,132 @@
+"""The rollback that an observation requests: it counts only once it has begun, whatever others do to its runs before."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from blocks.errors import Refused
+from blocks.key_folder.heads import Head, keep_head
+from blocks.key_folder.key_file import create_key, key_path
+from tasks.lifecycle.observed import begin_observed, read_observed, replace_observed
+from tasks.record.kept_entries import keep_entry
+from tasks.rollout import late_rollback
+from tasks.rollout.late_rollback import MOST_ASKED, pursue_rollbacks, request_rollback
+from tasks.rules.lifecycle.observed import Observed
+from tasks.rules.record.entries import chain
+from tests.rules.lifecycle.test_observed import begun
+from tests.tasks.lifecycle.test_keys_others_cannot_know import DEPLOYMENT, Server, Thing, run
+
+pytestmark = pytest.mark.usefixtures("offline")
+SHOP = "shop"
+WANTED = {"plan": "plan.yaml", "environment": "production", "bad": "1.1"}
+
+
+@pytest.fixture(autouse=True)
+def api(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """Give a server without runs, and a key folder of the test."""
+    monkeypatch.setenv("SHIPWAY_KEY_FILE", str(tmp_path / "keys" / "approvals.key"))
+    create_key(key_path())
+    found = Server()
+    monkeypatch.setattr(late_rollback, "get_client", lambda: found)
+    return found
+
+
+async def requested() -> Observed:
+    """Observe a version, whose rollback is requested."""
+    since = datetime.now(UTC) - timedelta(minutes=20)
+    found = begun().model_copy(update={"since": since, "due": since, "until": since + timedelta(hours=2)})
+    begin_observed(SHOP, found, release="r1", since=since)
+    made = await request_rollback.fn(found, reason="it fails")
+    assert replace_observed(SHOP, found, found.model_copy(update={"rollback": made.run, "asked": made.asked, "reason": "it fails"}))
+    return kept()
+
+
+def kept() -> Observed:
+    """Read what is kept."""
+    found = read_observed(SHOP)
+    assert found is not None
+    return found
+
+
+async def begin(rollback: str, **changes: Any) -> None:
+    """Let a run open its record, with these parameters."""
+    evidence = {**WANTED, **changes}
+    await keep_entry(rollback, chain(None, at=datetime.now(UTC), who="x", what="x", kind="opened", evidence=evidence))
+    keep_head(rollback, Head(1, "h", closed=False))
+
+
+async def test_a_rollback_is_requested_once_while_its_run_waits_or_works(api: Server) -> None:
+    """By name of the version, so that another one that was released meanwhile stays; and no look is due meanwhile."""
+    one = await requested()
+    for state in ("SCHEDULED", "PENDING", "RUNNING"):
+        next(iter(api.runs.values())).state_type = Thing(value=state)
+        assert await pursue_rollbacks.fn() == []
+    (made,) = api.runs.values()
+    assert made.parameters == {**WANTED, "reason": "it fails", "requester": "observation of r1"}
+    assert (kept(), one.is_due(datetime.now(UTC) + timedelta(days=1))) == (one, False)
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_the_observation_ends_once_the_rollback_has_opened_its_record(api: Server, *, closed: bool) -> None:
+    """From then on the keeper brings it to its end."""
+    one = await requested()
+    await begin(one.rollback)
+    if closed:
+        keep_head(one.rollback, Head(2, "h", closed=True))
+    next(iter(api.runs.values())).state_type = Thing(value="COMPLETED")
+    assert await pursue_rollbacks.fn() == [one.rollback]
+    assert kept().ended == f"its rollback {one.rollback} has begun"
+    assert (await pursue_rollbacks.fn(), len(api.runs)) == ([], 1)
+
+
+async def test_a_rollback_whose_run_was_deleted_is_requested_again(api: Server) -> None:
+    """Else it never comes, while people wait for it."""
+    one = await requested()
+    api.runs.clear()
+    await pursue_rollbacks.fn()
+    (made,) = api.runs.values()
+    assert (str(made.id), made.parameters["bad"]) == (kept().rollback, "1.1")
+    assert kept().rollback != one.rollback
+
+
+@pytest.mark.parametrize("state", ["CANCELLED", "FAILED", "COMPLETED", "PAUSED"])
+async def test_a_rollback_that_ended_before_it_began_is_requested_again(api: Server, state: str) -> None:
+    """However often."""
+    await requested()
+    for number in range(1, 9):
+        for one in api.runs.values():
+            one.state_type = Thing(value=state)
+        await pursue_rollbacks.fn()
+        assert (len(api.runs), kept().asked, kept().ended) == (number + 1, number, "")
+
+
+async def test_a_rollback_whose_parameters_were_changed_is_requested_again(api: Server) -> None:
+    """Before it began, or so that it began elsewhere: what is kept says what is asked for."""
+    one = await requested()
+    next(iter(api.runs.values())).parameters["environment"] = "staging"
+    await pursue_rollbacks.fn()
+    assert (len(api.runs), kept().asked) == (2, 1)
+    await begin(kept().rollback, plan="/home/eve/plan.yaml")
+    list(api.runs.values())[-1].state_type = Thing(value="RUNNING")
+    list(api.runs.values())[-1].parameters["plan"] = "/home/eve/plan.yaml"
+    await pursue_rollbacks.fn()
+    assert (len(api.runs), kept().asked, kept().ended) == (3, 2, "")
+    assert one.rollback != kept().rollback
+
+
+async def test_runs_that_others_made_in_its_place_are_passed_over(api: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few at a time, so that the keeper's turn ends."""
+    one = await requested()
+    monkeypatch.setattr(late_rollback, "secret_name", str)
+    for number in range(MOST_ASKED):
+        api.runs[f"late-failure-r1-{number}"] = run(DEPLOYMENT, "SCHEDULED", plan="/home/eve/plan.yaml")
+    with pytest.raises(Refused, match="by hand"):
+        await request_rollback.fn(one, reason="it fails")
+    assert await pursue_rollbacks.fn() == []
+    assert kept().asked == MOST_ASKED
+    await pursue_rollbacks.fn()
+    assert str(list(api.runs.values())[-1].id) == kept().rollback
