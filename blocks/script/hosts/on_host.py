@@ -1,8 +1,8 @@
-"""What runs on a host: sent over the connection for each order, and gone with it; only the wrapper of a script stays.
+"""What runs on a host: sent over a connection, for all orders that come over it, and gone with it; only the wrapper of a script stays.
 
-Its order, with the secrets, comes over the standard input, and its answer is one line of JSON. It imports the standard library and modules
-that are sent with it. Fencing: an order that acts carries the environment's id, the host's name and the lease's generation, the newest of
-which is kept under the host's lock.
+An order, with the secrets, is a line of the standard input, done in a process of its own, and its answer is one line of JSON. It imports
+the standard library and modules that are sent with it. Fencing: an order that acts carries the environment's id, the host's name and the
+lease's generation, the newest of which is kept under the host's lock.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from blocks import processes
 from blocks.script import alive, wrapper
@@ -46,17 +47,39 @@ class Most:
 
 
 def main() -> None:
-    """Do the order that stands in the standard input, and print the answer."""
-    order = json.loads(sys.stdin.buffer.read())
+    """Do the orders that come over the standard input, one after the other, each in a process of its own, and print the answers."""
+    for line in sys.stdin.buffer:
+        if (child := os.fork()) == 0:
+            _answer(line)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code < 0:
+            os.kill(os.getpid(), -code)
+        if code:
+            sys.exit(code)
+
+
+def _answer(line: bytes) -> NoReturn:
+    """Do an order, print the answer, and end this process."""
+    code = 1
     try:
-        answer: Reply = {"check": check, "begin": begin, "follow": follow, "read": read}[order["do"]](order)
+        sys.stdout.write(f"\n{ANSWER}{json.dumps(_done(json.loads(line)))}\n")
+        sys.stdout.flush()
+        code = 0
+    except BaseException:  # noqa: BLE001 - of a process that has no one else to tell
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _done(order: Order) -> Reply:
+    try:
+        return {"check": check, "begin": begin, "follow": follow, "read": read}[order["do"]](order)
     except Not as error:
-        answer = {"not": error.kind, "why": error.why}
+        return {"not": error.kind, "why": error.why}
     except OSError as error:
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-        answer = {"not": "full" if is_full else "cannot", "why": f"{error.filename or 'a file'}: {error.strerror}"}
-    sys.stdout.write(f"\n{ANSWER}{json.dumps(answer)}\n")
-    sys.stdout.flush()
+        return {"not": "full" if is_full else "cannot", "why": f"{error.filename or 'a file'}: {error.strerror}"}
 
 
 def check(order: Order) -> Reply:

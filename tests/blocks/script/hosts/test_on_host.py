@@ -181,8 +181,11 @@ async def test_what_a_host_says_instead_of_an_answer_is_said_with_its_name(ran: 
     class Odd:
         name = "web-1"
 
-        async def run(self, command: str, given: bytes, *, timeout_seconds: float) -> Ran:
-            del command, given, timeout_seconds
+        def is_open(self) -> bool:
+            return True
+
+        async def run(self, command: str, program: bytes, order: bytes, *, timeout_seconds: float) -> Ran:
+            del command, program, order, timeout_seconds
             await asyncio.sleep(0)
             return ran
 
