@@ -29,7 +29,7 @@ Reply = dict[str, Any]
 ANSWER = "\x1eshipway "
 RUNS, MARK = "runs", "mark"
 KEPT_RUNS, MOST_BYTES, TAIL_BYTES = 20, 500_000, 8_000
-FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 0.5
+FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 0.25
 
 
 class Most:
@@ -147,6 +147,14 @@ def follow(order: Order) -> Reply:
 
 
 def read(order: Order) -> Reply:
+    """Run a command that only reads, and another one by what it printed, if there is one for that; each with its end."""
+    found = _read(order)
+    if found["exit_code"] == 0 and (then := order.get("then", {}).get(decoded(found["output"]).decode(errors="replace").strip())):
+        found["then"] = _read({**order, **then})
+    return found
+
+
+def _read(order: Order) -> Reply:
     """Run a command that only reads, and end it with all that it started."""
     wrapper.adopt_orphans()
     kept, began = Most(), time.monotonic()
