@@ -29,6 +29,7 @@ Reply = dict[str, Any]
 ANSWER = "\x1eshipway "
 RUNS, MARK = "runs", "mark"
 KEPT_RUNS, MOST_BYTES, TAIL_BYTES = 20, 500_000, 8_000
+WAITING_SECONDS = 900
 FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 0.25
 
 
@@ -47,8 +48,11 @@ class Most:
 
 
 def main() -> None:
-    """Do the orders that come over the standard input, one after the other, each in a process of its own, and print the answers."""
-    for line in sys.stdin.buffer:
+    """Do the orders that come over the standard input, one after the other, each in a process of its own, and print the answers.
+
+    It ends with its input, and by SIGALRM if none comes for long: the end of a connection whose other machine lost power is not seen here.
+    """
+    while line := _next():
         if (child := os.fork()) == 0:
             _answer(line)
         code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -56,6 +60,13 @@ def main() -> None:
             os.kill(os.getpid(), -code)
         if code:
             sys.exit(code)
+
+
+def _next() -> bytes:
+    signal.alarm(WAITING_SECONDS)
+    line = sys.stdin.buffer.readline()
+    signal.alarm(0)
+    return line
 
 
 def _answer(line: bytes) -> NoReturn:
@@ -172,15 +183,8 @@ def _read(order: Order) -> Reply:
     size = os.fstat(errors).st_size
     said = os.pread(errors, TAIL_BYTES, max(0, size - TAIL_BYTES))
     tail = (bytes(kept.kept) + said)[-TAIL_BYTES:]
-    seconds = time.monotonic() - began
-    return {
-        "exit_code": exit_code,
-        "output": _text(bytes(kept.kept)),
-        "cut": kept.cut,
-        "tail": _text(tail),
-        "not_run": "",
-        "seconds": seconds,
-    }
+    found: Reply = {"exit_code": exit_code, "output": _text(bytes(kept.kept)), "cut": kept.cut, "tail": _text(tail)}
+    return {**found, "not_run": "", "seconds": time.monotonic() - began}
 
 
 def _ended(run: Path, order: Order, *, has_more: bool) -> Reply:

@@ -59,8 +59,8 @@ class SshHost:
         """Have a program do an order; see `blocks.script.hosts.orders.Connection`. One program does one at a time."""
         import asyncssh  # noqa: PLC0415 - costs a second, which only who reaches hosts pays
 
-        process = next((one for known, one in self.waiting if known == command), None)
-        self.waiting, is_new = [pair for pair in self.waiting if pair[1] is not process], process is None
+        process = self._waiting(command)
+        is_new = process is None
         try:
             async with asyncio.timeout(timeout_seconds):
                 if process is None:
@@ -80,6 +80,13 @@ class SshHost:
         finally:
             if process is not None:
                 process.close()
+
+    def _waiting(self, command: str) -> asyncssh.SSHClientProcess[bytes] | None:
+        """Take a program that waits; those that ended meanwhile are let go."""
+        self.waiting = [(known, one) for known, one in self.waiting if not (one.stdout.at_eof() or one.is_closing())]
+        found = next((one for known, one in self.waiting if known == command), None)
+        self.waiting = [(known, one) for known, one in self.waiting if one is not found]
+        return found
 
     async def _ended(self, process: asyncssh.SSHClientProcess[bytes], output: bytes, *, is_new: bool) -> Ran:
         """Say how a program ended that gave no answer; one that waited was ended meanwhile, which says nothing of the order."""

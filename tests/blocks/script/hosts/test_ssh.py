@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -22,6 +24,7 @@ from blocks.script.hosts.orders import ask
 from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.hosts.ssh import Access, connected
 from tasks.rollout.preview import preview_environment
+from tests.blocks.script.apps import until
 from tests.blocks.script.hosts.farms import make_farm
 from tests.blocks.script.hosts.test_on_host import order
 
@@ -153,6 +156,19 @@ async def status(name: str, access: Access) -> bytes:
     async with connected(name, access) as host:
         found = await ask(host, order("read", command=["echo", "1.0"]), timeout_seconds=30)
     return decoded(found["output"])
+
+
+async def test_a_program_that_was_ended_is_started_anew_over_the_same_connection(place: Place) -> None:
+    """As one that nothing was asked of for a quarter of an hour, which ends by itself."""
+    before = place.logins
+    asked = order("read", command=["sh", "-c", "cut -d' ' -f4 /proc/$PPID/stat"])
+    async with connected(place.name, place.access) as host:
+        programs = [int(decoded((await ask(host, asked, timeout_seconds=30))["output"])) for _ in range(3)]
+        assert len(set(programs)) == 1
+        os.kill(programs[0], signal.SIGALRM)
+        await until(host.waiting[0][1].stdout.at_eof)
+        assert int(decoded((await ask(host, asked, timeout_seconds=30))["output"])) != programs[0]
+    assert place.logins == before + 1
 
 
 async def test_an_order_is_done_on_a_host(place: Place) -> None:
