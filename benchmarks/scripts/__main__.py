@@ -1,8 +1,10 @@
-"""What scripts on hosts cost: `python -m benchmarks.scripts [--hosts 100] [--at-once 25] [--seconds 10] [--runs 1]`.
+"""What scripts cost: `python -m benchmarks.scripts [--part hosts|release] [--hosts 100] [--at-once 25] [--seconds N] [--runs 1]`.
 
-The platform deploys a version to all hosts in batches, as a release's one step does: prepared, deployed, read by `status` and `verify`,
-promoted. Against it, in turn: a loop of asyncssh that connects to the hosts of a batch, runs the same script, and learns its exit code.
-All hosts are addresses of this machine, so what a host's own processor does is paid here, by both.
+hosts: the platform deploys a version to all hosts in batches, as a release's one step does: prepared, deployed, read by `status` and
+`verify`, promoted; 10 s of script. Against it, in turn: a loop of asyncssh that connects to the hosts of a batch, runs the same script, and
+learns its exit code. All hosts are addresses of this machine, so what a host's own processor does is paid here, by both.
+release: a release by scripts of this machine, staging and production without watch times, 15 s of script in each. Against it, in turn: the
+same script run by hand in both, each with one look at the version that is served.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import asyncssh
 
+from benchmarks.scripts import release
 from benchmarks.scripts.farm import Farm, raised
 
 
@@ -73,9 +76,14 @@ async def compare(*, hosts: int, at_once: int, seconds: float, runs: int) -> Non
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--part", choices=["hosts", "release", "all"], default="all")
     parser.add_argument("--hosts", type=int, default=100)
     parser.add_argument("--at-once", type=int, default=25)
-    parser.add_argument("--seconds", type=float, default=10)
+    parser.add_argument("--seconds", type=float)
     parser.add_argument("--runs", type=int, default=1)
     arguments = parser.parse_args()
-    asyncio.run(compare(hosts=arguments.hosts, at_once=arguments.at_once, seconds=arguments.seconds, runs=arguments.runs))
+    if arguments.part in {"hosts", "all"}:
+        seconds = arguments.seconds or 10
+        asyncio.run(compare(hosts=arguments.hosts, at_once=arguments.at_once, seconds=seconds, runs=arguments.runs))
+    if arguments.part in {"release", "all"}:
+        asyncio.run(release.compare(seconds=arguments.seconds or 15, runs=arguments.runs))

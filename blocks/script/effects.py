@@ -130,19 +130,22 @@ class Environment(Observed):
         release have a try left: what they lead to may be of others.
         """
         rolls_back, by_own = notes.get("rollback", False), bool(ours and self._has_turn(notes, ours))
+        version, said = act.previous if act.effect == "rollback" else act.version, None
+        if self.splits and (act.effect == "shift" or (act.effect == "promote" and not rolls_back)):
+            asks_health = False
         if not (ours and self._goes_on(notes, act, ours)):
             try:
-                fault = fault_of(act, await self.status(by_own=by_own), splits=self.splits)
+                running, said = await self.status_and_verify({version} if asks_health else (), by_own=by_own)
+                fault = fault_of(act, running, splits=self.splits)
             except ShipwayError as error:
                 if not rolls_back or (ours and isinstance(error, Temporary) and not by_own):
                     raise
                 fault = error_text(error)
             if fault:
                 return fault
-        version = act.previous if act.effect == "rollback" else act.version
-        if not asks_health or not version or (self.splits and (act.effect == "shift" or (act.effect == "promote" and not rolls_back))):
+        if not asks_health or not version:
             return ""
-        return await self.ill(version, patience_seconds=limit_seconds, by_own=by_own)
+        return await self.ill(version, patience_seconds=limit_seconds, by_own=by_own, first=said)
 
     def _goes_on(self, notes: Notes, act: Act, ours: Ours) -> bool:
         """Say whether a script that exited with 0 lets a rollback's next one run, whatever `status` says."""

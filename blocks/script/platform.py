@@ -10,21 +10,19 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from blocks import processes
-from blocks.block_copy import copied
 from blocks.errors import BadInput, RolloutFailed, WorldMoved
 from blocks.hidden_values import hide_values
 from blocks.own_place import expect_own_place, home
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position
-from blocks.run_again import Allowed
 from blocks.script import run as runs
+from blocks.script.block import ScriptBlock
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
-from blocks.script.programs import Renewed, commands_before, plain, working_folder
-from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, VERSION_ADDRESS, Scripts, fault
+from blocks.script.programs import commands_before, plain, working_folder
+from blocks.script.settings import ENVIRONMENT, FOLDER, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, VERSION_ADDRESS, Scripts, fault
 from blocks.script.state import Notes
 from blocks.script.tries import as_replaced
 from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
@@ -32,7 +30,7 @@ from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after,
 NO_CANARY: dict[str, Any] = {"canary": None, "touched": False, "promotes": False, "owed": []}
 
 
-class ScriptPlatform(Block):
+class ScriptPlatform(ScriptBlock):
     """Deploys by the service's own scripts on this machine; what runs is what its `status` prints."""
 
     _block_type_name = "Script platform"
@@ -40,7 +38,6 @@ class ScriptPlatform(Block):
     _description = "Deploys a service by its own deployment scripts on this machine."
     model_config = ConfigDict(json_schema_extra=hide_values)
 
-    service: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The service's name.")
     address: Annotated[str, Field(pattern="^https?://")] = Field(description="Where users reach the service, as `http://127.0.0.1:8080`.")
     scripts: Scripts = Field(description=SCRIPTS)
     version_address: str = Field(default="", description=VERSION_ADDRESS)
@@ -53,9 +50,6 @@ class ScriptPlatform(Block):
     reading_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(default=30, description=READING_TIMEOUT)
     stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
     _place: tuple[str, Path] | None = PrivateAttr(default=None)
-    _kept: Renewed = PrivateAttr(default_factory=Renewed)
-    _rolls_back: bool = PrivateAttr(default=False)
-    _again: Allowed = PrivateAttr(default=Allowed())
 
     @model_validator(mode="after")
     def _reaches_its_canary(self) -> Self:
@@ -68,29 +62,6 @@ class ScriptPlatform(Block):
     def strategy(self) -> str:
         """Name the strategy as for Kubernetes: without `shift` nothing of a version is started before its first share."""
         return "canary" if self.scripts.shift else "rolling"
-
-    def following(self, strategy: str) -> Self:
-        """Return this platform, whose scripts make its strategy: a plan can only say which it is.
-
-        Raises:
-            BadInput: It is another one.
-        """
-        if strategy != self.strategy:
-            fix = f"Write `strategy: {self.strategy}`, or leave it out"
-            raise BadInput(f"the scripts of {self.service} have another strategy than {strategy}", field="strategy", fix=fix)
-        return self
-
-    def rolling_back(self) -> Self:
-        """Return this platform for a rollback: its position is by the notes if `status` hangs, also before the takeover."""
-        found = copied(self)
-        found._rolls_back = True  # noqa: SLF001 - of a copy of its own
-        return found
-
-    def running_again(self, allowed: Allowed) -> Self:
-        """Return this platform, which runs a script that failed again as far as plan and people allow."""
-        found = copied(self)
-        found._again = allowed  # noqa: SLF001 - of a copy of its own
-        return found
 
     async def current(self) -> Position:
         """Read what runs now, as `status` prints it, and what is well, as `verify` says.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,7 +192,10 @@ class Observed:
             Temporary: It timed out, or exited with 75.
             Permanent: It failed.
         """
-        found = await self._read(name, values, is_renewed=is_renewed)
+        return self.expect_read(name, await self._read(name, values, is_renewed=is_renewed))
+
+    def expect_read(self, name: str, found: Reading) -> Reading:
+        """Expect that a command that only reads exited with 0; errors as of `read`."""
         if found.exit_code == 0:
             return found
         message = f"`{name}` of {self.whose}: {found.fault}{last_lines(found.tail.splitlines())}"
@@ -200,11 +203,26 @@ class Observed:
             raise Temporary(message)
         raise Permanent(message)
 
-    async def ill(self, version: str, *, patience_seconds: float = 0, by_own: bool = False) -> str:
-        """Say why a version is not well by `verify`, "" if it is; one that asks for it (exit code 75) is asked again for some time."""
+    async def status_and_verify(self, versions: Collection[str], *, by_own: bool = False) -> tuple[Running, Reading | None]:
+        """Ask what runs, and what `verify` says of it if it is one of these and that costs no more: on hosts it is one order.
+
+        Errors as of `status`.
+        """
+        del versions
+        return await self.status(by_own=by_own), None
+
+    async def ill(self, version: str, *, patience_seconds: float = 0, by_own: bool = False, first: Reading | None = None) -> str:
+        """Say why a version is not well by `verify`, "" if it is; one that asks for it (exit code 75) is asked again for some time.
+
+        Args:
+            version: The version.
+            patience_seconds: For how long it is asked again.
+            by_own: Whether it is asked with the secrets of the release alone.
+            first: What it said already, just now.
+        """
         deadline = time.monotonic() + patience_seconds
         while True:
-            found = await self._read("verify", {"version": version})
+            found, first = first or await self._read("verify", {"version": version}), None
             if found.exit_code not in {0, TEMPFAIL, None} and self.reads_renewed and not by_own:
                 renewed = await self._read("verify", {"version": version}, is_renewed=True)
                 found = renewed if renewed.exit_code == 0 else found

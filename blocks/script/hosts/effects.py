@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +22,7 @@ from blocks.script.hosts.orders import Connection, ask
 from blocks.script.output import Reader, Shown
 from blocks.script.run import Command
 from blocks.script.state import Notes, Run, run_folder
-from blocks.script.words import Act, filled
+from blocks.script.words import Act, Running, filled, read_status
 
 SHARED = ("owner", "generation", "rollback", "baseline", "canary", "previous")
 WAIT_SECONDS, PATIENCE_SECONDS, AGAIN_SECONDS, ANSWER_SECONDS = 10.0, 60.0, 2.0, 30.0
@@ -155,18 +155,26 @@ class OnHost(Environment):
         own = self.renewed if is_renewed else self.variables
         return {**own, **{f"SHIPWAY_{name.upper()}": value for name, value in known.items()}}
 
+    async def status_and_verify(self, versions: Collection[str], *, by_own: bool = False) -> tuple[Running, Reading | None]:
+        """Ask what runs and, if it is one of these versions, what `verify` says of it, in one order; errors as of `status`."""
+        if self.reads_renewed and not by_own:
+            return await self.status(), None
+        command = self._command("status", {})
+        then = {version: self._command("verify", {"version": version}) for version in versions if version}
+        found = await self._read_by(command, then={version: _words(one) for version, one in then.items()})
+        output = self.expect_read("status", _reading(command, found, limit_seconds=self.reading_timeout_seconds)).output
+        running = read_status(output.decode(errors="replace"), splits=self.splits)
+        if running.serves not in then or "then" not in found:
+            return running, None
+        return running, _reading(then[running.serves], found["then"], limit_seconds=self.reading_timeout_seconds)
+
     async def _read(self, name: str, values: Mapping[str, str], *, is_renewed: bool = False) -> Reading:
-        command, limit = self._command(name, values, is_renewed=is_renewed), self.reading_timeout_seconds
-        more: dict[str, Any] = {"command": list(command.words), "variables": dict(command.environment), "limit_seconds": limit}
-        found = await self._ask("read", None, patience_seconds=limit, **more)
-        code, program, fault = found["exit_code"], command.words[0], ""
-        if found["not_run"]:
-            fault = f"`{program}` cannot be run: {said(found['not_run'])}"
-        elif code != 0:
-            fault = f"`{program}` took longer than {limit:g} s" if code is None else f"`{program}` exited with {code}"
-        tail = said(decoded(found["tail"]).decode(errors="replace"), limit=TAIL_LIMIT, lines=True)
-        exit_code = NOT_RUN if found["not_run"] else code
-        return Reading(exit_code, found["seconds"], decoded(found["output"]), found["cut"], tail, fault)
+        command = self._command(name, values, is_renewed=is_renewed)
+        return _reading(command, await self._read_by(command), limit_seconds=self.reading_timeout_seconds)
+
+    async def _read_by(self, command: Command, **more: Any) -> dict[str, Any]:
+        limit = self.reading_timeout_seconds
+        return await self._ask("read", None, patience_seconds=2 * limit + self.stop_seconds, limit_seconds=limit, **_words(command), **more)
 
     async def _ask(
         self, do: str, generation: int | None, *, run: Run | None = None, patience_seconds: float = 0, **more: Any
@@ -179,3 +187,19 @@ class OnHost(Environment):
             order |= {"run": run["id"], "mark": run["mark"], "limit_seconds": run["limit_seconds"]}
         patience = patience_seconds + more.get("wait_seconds", 0) + self.stop_seconds + ANSWER_SECONDS
         return await ask(self.connection, {**order, **more}, python=self.python, timeout_seconds=patience)
+
+
+def _words(command: Command) -> dict[str, Any]:
+    return {"command": list(command.words), "variables": dict(command.environment)}
+
+
+def _reading(command: Command, found: Mapping[str, Any], *, limit_seconds: float) -> Reading:
+    """Give what a command printed, and how it ended, as its host says."""
+    code, program, fault = found["exit_code"], command.words[0], ""
+    if found["not_run"]:
+        fault = f"`{program}` cannot be run: {said(found['not_run'])}"
+    elif code != 0:
+        fault = f"`{program}` took longer than {limit_seconds:g} s" if code is None else f"`{program}` exited with {code}"
+    tail = said(decoded(found["tail"]).decode(errors="replace"), limit=TAIL_LIMIT, lines=True)
+    exit_code = NOT_RUN if found["not_run"] else code
+    return Reading(exit_code, found["seconds"], decoded(found["output"]), found["cut"], tail, fault)

@@ -1,8 +1,8 @@
-"""What runs on a host: sent over the connection for each order, and gone with it; only the wrapper of a script stays.
+"""What runs on a host: sent over a connection, for all orders that come over it, and gone with it; only the wrapper of a script stays.
 
-Its order, with the secrets, comes over the standard input, and its answer is one line of JSON. It imports the standard library and modules
-that are sent with it. Fencing: an order that acts carries the environment's id, the host's name and the lease's generation, the newest of
-which is kept under the host's lock.
+An order, with the secrets, is a line of the standard input, done in a process of its own, and its answer is one line of JSON. It imports
+the standard library and modules that are sent with it. Fencing: an order that acts carries the environment's id, the host's name and the
+lease's generation, the newest of which is kept under the host's lock.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ import shutil
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from blocks import processes
 from blocks.script import alive, wrapper
@@ -28,7 +29,8 @@ Reply = dict[str, Any]
 ANSWER = "\x1eshipway "
 RUNS, MARK = "runs", "mark"
 KEPT_RUNS, MOST_BYTES, TAIL_BYTES = 20, 500_000, 8_000
-FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 0.5
+WAITING_SECONDS = 900
+FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS = 0.02, 0.25
 
 
 class Most:
@@ -46,17 +48,49 @@ class Most:
 
 
 def main() -> None:
-    """Do the order that stands in the standard input, and print the answer."""
-    order = json.loads(sys.stdin.buffer.read())
+    """Do the orders that come over the standard input, one after the other, each in a process of its own, and print the answers.
+
+    It ends with its input, and by SIGALRM if none comes for long: the end of a connection whose other machine lost power is not seen here.
+    """
+    while line := _next():
+        if (child := os.fork()) == 0:
+            _answer(line)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        if code < 0:
+            os.kill(os.getpid(), -code)
+        if code:
+            sys.exit(code)
+
+
+def _next() -> bytes:
+    signal.alarm(WAITING_SECONDS)
+    line = sys.stdin.buffer.readline()
+    signal.alarm(0)
+    return line
+
+
+def _answer(line: bytes) -> NoReturn:
+    """Do an order, print the answer, and end this process."""
+    code = 1
     try:
-        answer: Reply = {"check": check, "begin": begin, "follow": follow, "read": read}[order["do"]](order)
+        sys.stdout.write(f"\n{ANSWER}{json.dumps(_done(json.loads(line)))}\n")
+        sys.stdout.flush()
+        code = 0
+    except BaseException:  # noqa: BLE001 - of a process that has no one else to tell
+        traceback.print_exc()
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def _done(order: Order) -> Reply:
+    try:
+        return {"check": check, "begin": begin, "follow": follow, "read": read}[order["do"]](order)
     except Not as error:
-        answer = {"not": error.kind, "why": error.why}
+        return {"not": error.kind, "why": error.why}
     except OSError as error:
         is_full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
-        answer = {"not": "full" if is_full else "cannot", "why": f"{error.filename or 'a file'}: {error.strerror}"}
-    sys.stdout.write(f"\n{ANSWER}{json.dumps(answer)}\n")
-    sys.stdout.flush()
+        return {"not": "full" if is_full else "cannot", "why": f"{error.filename or 'a file'}: {error.strerror}"}
 
 
 def check(order: Order) -> Reply:
@@ -124,6 +158,14 @@ def follow(order: Order) -> Reply:
 
 
 def read(order: Order) -> Reply:
+    """Run a command that only reads, and another one by what it printed, if there is one for that; each with its end."""
+    found = _read(order)
+    if found["exit_code"] == 0 and (then := order.get("then", {}).get(decoded(found["output"]).decode(errors="replace").strip())):
+        found["then"] = _read({**order, **then})
+    return found
+
+
+def _read(order: Order) -> Reply:
     """Run a command that only reads, and end it with all that it started."""
     wrapper.adopt_orphans()
     kept, began = Most(), time.monotonic()
@@ -141,15 +183,8 @@ def read(order: Order) -> Reply:
     size = os.fstat(errors).st_size
     said = os.pread(errors, TAIL_BYTES, max(0, size - TAIL_BYTES))
     tail = (bytes(kept.kept) + said)[-TAIL_BYTES:]
-    seconds = time.monotonic() - began
-    return {
-        "exit_code": exit_code,
-        "output": _text(bytes(kept.kept)),
-        "cut": kept.cut,
-        "tail": _text(tail),
-        "not_run": "",
-        "seconds": seconds,
-    }
+    found: Reply = {"exit_code": exit_code, "output": _text(bytes(kept.kept)), "cut": kept.cut, "tail": _text(tail)}
+    return {**found, "not_run": "", "seconds": time.monotonic() - began}
 
 
 def _ended(run: Path, order: Order, *, has_more: bool) -> Reply:

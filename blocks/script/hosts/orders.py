@@ -1,4 +1,4 @@
-"""Orders to a host: each is sent with the program that does it, over the standard input, and answered in one line."""
+"""Orders to a host: each is one line, sent behind the program that does it over the standard input, and answered in one line."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ for name, source in json.loads(zlib.decompress(given.read(int(given.readline()))
 module.main()
 """
 NO_PROGRAM = (126, 127)
+ANSWER_BEGINS = f"\n{ANSWER}".encode()
 
 
 class Ran(NamedTuple):
@@ -40,16 +41,34 @@ class Ran(NamedTuple):
     errors: bytes
 
 
+class Broke(Unreachable):
+    """A connection broke before the answer came: whether the order was done is not known."""
+
+
 class Connection(Protocol):
     """A connection to a host."""
 
     name: str
 
-    async def run(self, command: str, given: bytes, *, timeout_seconds: float) -> Ran:
-        """Run a command of the account's shell with this input, to its end.
+    def is_open(self) -> bool:
+        """Say whether it is connected, as far as that is known without asking."""
+        ...
+
+    async def run(self, command: str, program: bytes, order: bytes, *, timeout_seconds: float) -> Ran:
+        """Have a program do an order: a new one, or one that has done an order before and waits for the next.
+
+        Args:
+            command: Runs the program, by the account's shell.
+            program: What the command reads first.
+            order: What is to be done.
+            timeout_seconds: The longest that it may take.
+
+        Returns:
+            What was printed; without an answer in it, to the program's end.
 
         Raises:
-            Unreachable: The host does not answer, or not in time; whether the command ran is not known.
+            Broke: The connection broke.
+            Unreachable: The host does not answer in time; whether the order was done is not known.
             Permanent: It is not the host that it should be, or refuses the account.
         """
         ...
@@ -71,9 +90,7 @@ async def ask(connection: Connection, order: Mapping[str, Any], *, python: str =
         Temporary: It is full or busy.
         Permanent: It cannot do it, or its answer is not in the form of our program's.
     """
-    program = bundle()
-    given = b"%d\n%b%b" % (len(program), program, json.dumps(dict(order)).encode())
-    ran = await connection.run(command(python), given, timeout_seconds=timeout_seconds)
+    ran = await connection.run(command(python), bundle(), json.dumps(dict(order)).encode(), timeout_seconds=timeout_seconds)
     line = next((line for line in reversed(ran.output.decode(errors="replace").split("\n")) if line.startswith(ANSWER)), "")
     try:
         answer = json.loads(line.removeprefix(ANSWER))
@@ -93,10 +110,11 @@ def command(python: str) -> str:
 
 @lru_cache(maxsize=1)
 def bundle() -> bytes:
-    """Give the source of all that an order needs."""
+    """Give the source of all that an order needs, as the command reads it."""
     found: list[tuple[str, str | None]] = [(name, None) for name in PACKAGES]
     found += [(name, (ROOT / f"{name.replace('.', '/')}.py").read_text(encoding="utf-8")) for name in MODULES]
-    return zlib.compress(json.dumps(found).encode())
+    source = zlib.compress(json.dumps(found).encode())
+    return b"%d\n%b" % (len(source), source)
 
 
 def _no_answer(host: str, ran: Ran, python: str, *, but: str = "") -> NoReturn:

@@ -3,48 +3,47 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from copy import deepcopy
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, Self
 
-from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, model_validator
 
 from blocks import processes
-from blocks.block_copy import copied
 from blocks.errors import BadInput, WorldMoved
 from blocks.hidden_values import hide_values
 from blocks.own_place import expect_own_place, home
 from blocks.platform import Counts, Endpoints, Lease, LogLine, Position, Preview
-from blocks.run_again import Allowed
+from blocks.script.block import ScriptBlock
 from blocks.script.counts import read_counts
 from blocks.script.effects import Environment
 from blocks.script.hosts.counts import summed
 from blocks.script.hosts.effects import OnHost
 from blocks.script.hosts.joined import Joined
+from blocks.script.hosts.pool import Connect, Key
 from blocks.script.hosts.position import addresses, changes, having, trouble_of_others
-from blocks.script.hosts.reach import CONNECTING, Connect, Reach
+from blocks.script.hosts.reach import CONNECTING, Reach
 from blocks.script.hosts.settings import HostText, expect_meant
 from blocks.script.hosts.shares import course, number_of
 from blocks.script.hosts.ssh import Access, connected
 from blocks.script.hosts.together import NO_CANARY, Looked, Together, environment_id, expect_answers, expect_known, make_places
-from blocks.script.programs import Renewed, plain
-from blocks.script.settings import ENVIRONMENT, FOLDER, NAME, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, Scripts
+from blocks.script.programs import plain
+from blocks.script.settings import ENVIRONMENT, FOLDER, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, Scripts
 from blocks.script.words import ALL_PERCENT, check_version, previous_after, progress_lines
 
 
-class ScriptHosts(Block):
+class ScriptHosts(ScriptBlock):
     """Deploys by the service's own scripts on hosts, reached by SSH; what runs is what their `status` prints."""
 
     _block_type_name = "Script hosts"
     _block_type_slug = "script-hosts"
     _description = "Deploys a service by its own deployment scripts on several hosts, reached by SSH."
     model_config = ConfigDict(json_schema_extra=hide_values)
-    strategy: ClassVar[str] = "rolling"
 
-    service: Annotated[str, Field(pattern=NAME)] = Field(default="service", description="The service's name.")
     address: Annotated[str, Field(pattern="^https?://")] = Field(description="Where users reach the service.")
     host_address: str = Field(default="", description="Where it is reached on one host, with `{host}` in it, as `http://{host}:8080`.")
     hosts: list[HostText] = Field(min_length=1, max_length=500, description="Each as `[USER@]HOST[:PORT]`, in the order of a release.")
@@ -62,10 +61,7 @@ class ScriptHosts(Block):
     timeout_seconds: Annotated[float, Field(gt=0, le=86_400)] = Field(default=600, description=TIMEOUT)
     reading_timeout_seconds: Annotated[float, Field(gt=0, le=3_600)] = Field(default=30, description=READING_TIMEOUT)
     stop_seconds: Annotated[float, Field(ge=0, le=600)] = Field(default=5, description="Longest wait between SIGTERM and SIGKILL.")
-    _again: Allowed = PrivateAttr(default=Allowed())
-    _rolls_back: bool = PrivateAttr(default=False)
     _connect: Connect | None = PrivateAttr(default=None)
-    _kept: Renewed = PrivateAttr(default_factory=Renewed)
     _joined: Joined[Looked] | None = PrivateAttr(default=None)
 
     @model_validator(mode="after")
@@ -74,28 +70,10 @@ class ScriptHosts(Block):
         expect_meant(self.hosts, self.jump_hosts, user=self.user, scripts=self.scripts)
         return self
 
-    def following(self, strategy: str) -> Self:
-        """Return this platform; its hosts make its strategy.
-
-        Raises:
-            BadInput: It is another one.
-        """
-        if strategy != self.strategy:
-            fix = f"Write `strategy: {self.strategy}`, or leave it out"
-            raise BadInput(f"scripts on hosts have another strategy than {strategy}", field="strategy", fix=fix)
-        return self
-
-    def rolling_back(self) -> Self:
-        """Return this platform for a rollback."""
-        found = copied(self)
-        found._rolls_back = True  # noqa: SLF001 - of a copy of its own
-        return found
-
-    def running_again(self, allowed: Allowed) -> Self:
-        """Return this platform, which runs a script that failed again as far as plan and people allow."""
-        found = copied(self)
-        found._again = allowed  # noqa: SLF001 - of a copy of its own
-        return found
+    @property
+    def strategy(self) -> str:
+        """Name the strategy as for Kubernetes: the shares are hosts, each of which runs one version."""
+        return "rolling"
 
     async def current(self) -> Position:
         """Read what runs now: the canary's share is the hosts that run it; a host of which nothing is known is in `trouble`, by name.
@@ -245,7 +223,7 @@ class ScriptHosts(Block):
 
     async def refused(self) -> str:
         """Say which hosts refuse the block's key, or fail to say what runs, "" if none does; one that does not answer says neither."""
-        async with self._together() as together:
+        async with self._together(anew=True) as together:
             return await together.refused()
 
     async def identity(self) -> str:
@@ -280,16 +258,22 @@ class ScriptHosts(Block):
     def _shared(self) -> Environment:
         return Environment(folder=self._folder(), **self._settings())
 
+    def _block_digest(self) -> str:
+        """Name this block with all that it holds: only calls of the same one share connections, so a rotated key makes new ones."""
+        secrets = {"key": self.key.get_secret_value(), "environment": plain(self.environment), "place": self._place()}
+        return hashlib.sha256(json.dumps({**self.model_dump(mode="json"), **secrets}, default=str).encode()).hexdigest()
+
     @asynccontextmanager
-    async def _together(self) -> AsyncIterator[Together]:
-        """Give all hosts, each connected once it is asked something."""
+    async def _together(self, *, anew: bool = False) -> AsyncIterator[Together]:
+        """Give all hosts, each connected once it is asked something, by a connection that is kept unless it must be made anew."""
         key, settings, folder = self.key.get_secret_value(), self._settings(), self._folder()
         access = Access("\n".join(self.known_hosts), key, self.user, self.jump_hosts)
+        connect, block = self._connect or (lambda host: connected(host, access)), "" if anew else self._block_digest()
         async with AsyncExitStack() as stack:
             hosts: list[OnHost] = []
             known: dict[str, Any] = {"together": folder, "environment": environment_id(folder), "place": self._place()}
             gate = asyncio.Semaphore(CONNECTING)
             for name in self.hosts:
-                reach = await stack.enter_async_context(Reach(name, self._connect or (lambda host: connected(host, access)), gate))
+                reach = await stack.enter_async_context(Reach(name, connect, gate, Key(block, name) if block else None))
                 hosts.append(OnHost(folder=folder / "hosts" / name, host=name, connection=reach, python=self.python, **known, **settings))
             yield Together(Environment(folder=folder, **settings), hosts, self.at_once, self.timeout_seconds)

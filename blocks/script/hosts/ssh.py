@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -12,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from blocks.errors import BadInput, Permanent, Unreachable, refusing
 from blocks.outside_text import error_text
 from blocks.script.hosts.names import SSH_PORT, HostName, read_name
-from blocks.script.hosts.orders import Ran
+from blocks.script.hosts.orders import ANSWER_BEGINS, Broke, Ran
 
 if TYPE_CHECKING:
     import asyncssh
 
 CONNECT_SECONDS, LOGIN_SECONDS = 15.0, 20.0
-KEEPALIVE_SECONDS, KEEPALIVES = 15.0, 3
+KEEPALIVE_SECONDS, KEEPALIVES, CLOSE_SECONDS = 15.0, 3, 3.0
 MOST_BYTES, PIECE_BYTES = 4_000_000, 65_536
 
 
@@ -40,7 +39,7 @@ class Access:
 
 
 class SshHost:
-    """One host over an open connection.
+    """One host over an open connection, with the programs that did an order there and wait for the next.
 
     Args:
         name: As the block has it.
@@ -48,24 +47,54 @@ class SshHost:
     """
 
     def __init__(self, name: str, connection: asyncssh.SSHClientConnection) -> None:
-        """Keep both."""
+        """Keep both; no program runs yet."""
         self.name, self.connection = name, connection
+        self.waiting: list[tuple[str, asyncssh.SSHClientProcess[bytes]]] = []
 
-    async def run(self, command: str, given: bytes, *, timeout_seconds: float) -> Ran:
-        """Run a command; see `blocks.script.hosts.orders.Connection`."""
+    def is_open(self) -> bool:
+        """Say whether it is connected; see `blocks.script.hosts.orders.Connection`."""
+        return not self.connection.is_closed()
+
+    async def run(self, command: str, program: bytes, order: bytes, *, timeout_seconds: float) -> Ran:
+        """Have a program do an order; see `blocks.script.hosts.orders.Connection`. One program does one at a time."""
         import asyncssh  # noqa: PLC0415 - costs a second, which only who reaches hosts pays
 
+        process = self._waiting(command)
+        is_new = process is None
         try:
-            async with asyncio.timeout(timeout_seconds), self.connection.create_process(command, encoding=None) as process:
-                process.stdin.write(given)
-                process.stdin.write_eof()
-                output, errors = await asyncio.gather(_end_of(process.stdout), _end_of(process.stderr))
-                await process.wait_closed()
-                return Ran(process.exit_status, output, errors)
+            async with asyncio.timeout(timeout_seconds):
+                if process is None:
+                    process = await self.connection.create_process(command, encoding=None)
+                    process.stdin.write(program)
+                process.stdin.write(order + b"\n")
+                output, has_answered = await _answer_of(process.stdout)
+                if not has_answered:
+                    return await self._ended(process, output, is_new=is_new)
+            self.waiting.append((command, process))
+            process = None
+            return Ran(0, output, b"")
         except TimeoutError:
             raise Unreachable(f"{self.name} did not answer within {timeout_seconds:g} s") from None
         except (OSError, asyncssh.Error) as error:
-            raise Unreachable(f"{self.name}: the connection broke: {error_text(error)}") from None
+            raise Broke(f"{self.name}: the connection broke: {error_text(error)}") from None
+        finally:
+            if process is not None:
+                process.close()
+
+    def _waiting(self, command: str) -> asyncssh.SSHClientProcess[bytes] | None:
+        """Take a program that waits; those that ended meanwhile are let go."""
+        self.waiting = [(known, one) for known, one in self.waiting if not (one.stdout.at_eof() or one.is_closing())]
+        found = next((one for known, one in self.waiting if known == command), None)
+        self.waiting = [(known, one) for known, one in self.waiting if one is not found]
+        return found
+
+    async def _ended(self, process: asyncssh.SSHClientProcess[bytes], output: bytes, *, is_new: bool) -> Ran:
+        """Say how a program ended that gave no answer; one that waited was ended meanwhile, which says nothing of the order."""
+        if not is_new:
+            raise Broke(f"{self.name}: the program there was ended")
+        errors = await _end_of(process.stderr)
+        await process.wait_closed()
+        return Ran(process.exit_status, output, errors)
 
 
 @asynccontextmanager
@@ -135,6 +164,17 @@ def _options(access: Access) -> dict[str, Any]:
     }  # fmt: skip
 
 
+async def _answer_of(stream: asyncssh.SSHReader[bytes]) -> tuple[bytes, bool]:
+    """Read to the end of an answer, True, or of all that comes, False; the last of it is kept."""
+    kept = bytearray()
+    while piece := await stream.read(PIECE_BYTES):
+        kept += piece
+        del kept[:-MOST_BYTES]
+        if piece.endswith(b"\n") and ANSWER_BEGINS in kept:
+            return bytes(kept), True
+    return bytes(kept), False
+
+
 async def _end_of(stream: asyncssh.SSHReader[bytes]) -> bytes:
     """Read to the end, and keep the last of it."""
     kept = bytearray()
@@ -145,6 +185,9 @@ async def _end_of(stream: asyncssh.SSHReader[bytes]) -> bytes:
 
 
 async def _closed(connection: asyncssh.SSHClientConnection) -> None:
+    """Close a connection; one whose host does not take the farewell is given up."""
     connection.close()
-    with contextlib.suppress(Exception, TimeoutError):
-        await asyncio.wait_for(connection.wait_closed(), KEEPALIVE_SECONDS)
+    try:
+        await asyncio.wait_for(connection.wait_closed(), CLOSE_SECONDS)
+    except Exception:  # noqa: BLE001 - whatever it was, the connection is not used any more
+        connection.abort()

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+from blocks.commands import Ended as Reading
 from blocks.errors import Permanent, Refused, ShipwayError, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Position
@@ -59,20 +60,24 @@ class Together:
         """The hosts' names."""
         return tuple(one.host for one in self.hosts)
 
-    async def answers(self) -> tuple[list[Answer], list[ShipwayError]]:
-        """Ask every host what runs; gives the answers, and the errors of those that did not say it."""
+    async def answers(self, versions: Collection[str] = ()) -> tuple[list[Answer], list[ShipwayError], dict[str, Reading]]:
+        """Ask every host what runs; gives the answers, the errors of those that did not say it, and what `verify` said."""
         errors: list[ShipwayError] = []
+        verified: dict[str, Reading] = {}
 
         async def ask(host: OnHost) -> Answer:
             touched = True
             try:
                 touched = (await host.notes())["touched"]
-                return Answer(host.host, await host.status(), touched=touched)
+                running, said = await host.status_and_verify(versions)
+                if said is not None:
+                    verified[host.host] = said
+                return Answer(host.host, running, touched=touched)
             except ShipwayError as error:
                 errors.append(error)
                 return Answer(host.host, None, error_text(error), touched)
 
-        return await _each(self.hosts, ask, at_once=AT_ONCE), errors
+        return await _each(self.hosts, ask, at_once=AT_ONCE), errors, verified
 
     async def is_rolled_back(self) -> bool:
         """Say whether a rollback holds the lease now."""
@@ -84,8 +89,8 @@ class Together:
         errors = (await self.answers())[1]
         return "; ".join(error_text(error) for error in errors if not isinstance(error, Temporary))
 
-    async def well(self, answers: Sequence[Answer], position: Position) -> set[tuple[str, str]]:
-        """Ask every host whether what it runs is well; gives those that are, with the version."""
+    async def well(self, answers: Sequence[Answer], position: Position, verified: Mapping[str, Reading]) -> set[tuple[str, str]]:
+        """Ask every host whether what it runs is well, unless `verify` said it already; gives those that are, with the version."""
 
         async def ask(host: OnHost) -> str | None:
             running: Running | None = next(one.running for one in answers if one.host == host.host)
@@ -93,7 +98,7 @@ class Together:
             if version is None or version not in {position["baseline"], position["canary"]}:
                 return None
             try:
-                return None if await host.ill(version) else version
+                return None if await host.ill(version, first=verified.get(host.host)) else version
             except ShipwayError:
                 return None
 
@@ -103,10 +108,11 @@ class Together:
     async def position(self, *, verifies: bool = False) -> tuple[Position, list[Answer], list[ShipwayError]]:
         """Say where the environment stands, by what its hosts answer."""
         notes = await self.shared.notes()
-        answers, errors = await self.answers()
+        versions = [one for one in (notes["baseline"], notes["canary"]) if one is not None]
+        answers, errors, verified = await self.answers(versions if verifies else ())
         position = position_of_hosts(notes, answers, owner=notes["owner"], generation=notes["generation"])
         if verifies:
-            well = await self.well(answers, position)
+            well = await self.well(answers, position, verified)
             position = position_of_hosts(notes, answers, well, owner=notes["owner"], generation=notes["generation"])
         return position, answers, errors
 

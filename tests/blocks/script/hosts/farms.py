@@ -54,7 +54,12 @@ class Farm:
     @asynccontextmanager
     async def connect(self, name: str) -> AsyncIterator[Connection]:
         """Connect to one."""
-        yield self.hosts[name]
+        host = self.hosts[name]
+        host.logins[0] += 1
+        try:
+            yield host
+        finally:
+            host.logins[1] += 1
 
     def versions(self) -> list[str]:
         """Say what runs on each."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from blocks.errors import Unreachable
-from blocks.script.hosts.orders import Ran
+from blocks.script.hosts.orders import Broke, Ran
 
 
 @dataclass
@@ -22,6 +22,8 @@ class LocalHost:
         is_down: Whether it does not answer.
         is_full: Whether nothing can be written there, but by what only reads.
         drops: After so many more orders the connection breaks, once an order was done.
+        breaks: The connection breaks once, after an order of this kind was done; "" never.
+        logins: How often it was connected to, and how many of these connections were closed.
         commands: What it was given to run.
         accounts: The socket of `accounts`, which does an order sooner; None runs the command with the account's shell.
     """
@@ -31,40 +33,48 @@ class LocalHost:
     is_down: bool = False
     is_full: bool = False
     drops: int | None = None
+    breaks: str = ""
+    logins: list[int] = field(default_factory=lambda: [0, 0])
     commands: list[str] = field(default_factory=list)
     accounts: Path | None = None
 
-    async def run(self, command: str, given: bytes, *, timeout_seconds: float) -> Ran:
+    def is_open(self) -> bool:
+        """Say that nothing is known of it."""
+        return True
+
+    async def run(self, command: str, program: bytes, order: bytes, *, timeout_seconds: float) -> Ran:
         """Run a command as sshd would: by the account's shell, in its home."""
         if self.is_down:
             raise Unreachable(f"{self.name} does not answer")
         self.commands.append(command)
-        is_full = self.is_full and b'"do": "read"' not in given
-        ran = await asyncio.wait_for(self._run(command, given, is_full=is_full), timeout_seconds)
+        is_full = self.is_full and b'"do": "read"' not in order
+        ran = await asyncio.wait_for(self._run(command, program, order, is_full=is_full), timeout_seconds)
         if self.drops is not None:
             self.drops -= 1
             if self.drops < 0:
                 self.drops = None
                 raise Unreachable(f"{self.name}: the connection broke")
+        if self.breaks and f'"do": "{self.breaks}"'.encode() in order:
+            self.breaks = ""
+            raise Broke(f"{self.name}: the connection broke")
         return ran
 
-    async def _run(self, command: str, given: bytes, *, is_full: bool) -> Ran:
+    async def _run(self, command: str, program: bytes, order: bytes, *, is_full: bool) -> Ran:
         if self.accounts is not None:
-            return Ran(0, await self._asked(given, is_full=is_full), b"")
+            return Ran(0, await self._asked(order, is_full=is_full), b"")
         process = await asyncio.create_subprocess_exec(
             "/bin/sh", "-c", f"ulimit -f 0; {command}" if is_full else command,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             cwd=self.home, env={"HOME": str(self.home), "PATH": os.environ["PATH"]},
         )  # fmt: skip
-        output, errors = await process.communicate(given)
+        output, errors = await process.communicate(program + order)
         return Ran(process.returncode, output, errors)
 
-    async def _asked(self, given: bytes, *, is_full: bool) -> bytes:
-        size, _, rest = given.partition(b"\n")
+    async def _asked(self, order: bytes, *, is_full: bool) -> bytes:
         account = {"home": str(self.home), "path": os.environ["PATH"], "is_full": is_full}
         reader, writer = await asyncio.open_unix_connection(self.accounts)
         try:
-            writer.write(json.dumps(account).encode() + b"\n" + rest[int(size) :])
+            writer.write(json.dumps(account).encode() + b"\n" + order)
             writer.write_eof()
             return await reader.read()
         finally:

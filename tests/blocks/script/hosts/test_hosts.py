@@ -72,6 +72,19 @@ async def test_each_share_is_so_many_hosts_and_each_script_runs_once(farm: Farm)
     assert [farm.acts(name) for name in farm.hosts] == [["deploy 1.1"]] * 4
 
 
+async def test_a_look_is_one_order_for_each_host_that_runs_what_was_noted(farm: Farm) -> None:
+    """`status` says what runs, and `verify` whether that is well; one that is not is asked no second time."""
+    lease = await farm.begin("1.1-ill")
+    with pytest.raises(RolloutFailed):
+        await farm.platform().shift(25, lease)
+    for host in farm.hosts.values():
+        host.commands.clear()
+    position = await farm.platform().current()
+    assert (position["baseline"], position["canary"], position["percent"]) == ("1.0", "1.1-ill", 25)
+    assert position["ready"] == {"1.0": True, "1.1-ill": False}
+    assert [len(host.commands) for host in farm.hosts.values()] == [1] * 4
+
+
 async def test_it_stops_at_the_first_failure_and_those_done_are_rolled_back(farm: Farm) -> None:
     """The last hosts were never touched; the failure says where which version is."""
     break_deploy(farm, "web-2")

@@ -141,6 +141,16 @@ async def test_a_reading_is_ended_with_all_that_it_started(host: LocalHost) -> N
     assert found["not_run"] == "No such file or directory"
 
 
+async def test_what_is_read_next_may_hang_on_what_was_printed(host: LocalHost) -> None:
+    """As `verify` of the version that `status` names: one order instead of two; what failed, or named another one, leads to nothing."""
+    then = {"1.0": {"command": sh("echo well; exit 3"), "variables": {}}}
+    found = await ask(host, order("read", command=sh("echo 1.0; sleep 60 &"), then=then), timeout_seconds=20)
+    assert (found["exit_code"], found["then"]["exit_code"], decoded(found["then"]["output"])) == (0, 3, b"well\n")
+    for words in ("echo 1.1", "echo 1.0; exit 1"):
+        assert "then" not in await ask(host, order("read", command=sh(words), then=then), timeout_seconds=20)
+    assert len(host.commands) == 3
+
+
 async def test_what_waits_for_input_gets_its_end_at_once(host: LocalHost) -> None:
     """So does a sudo that asks for a password: there is no terminal to ask at."""
     words = sh("read -r line && echo got it; test -t 0 || echo no terminal; (: < /dev/tty) 2>&1")
@@ -181,8 +191,11 @@ async def test_what_a_host_says_instead_of_an_answer_is_said_with_its_name(ran: 
     class Odd:
         name = "web-1"
 
-        async def run(self, command: str, given: bytes, *, timeout_seconds: float) -> Ran:
-            del command, given, timeout_seconds
+        def is_open(self) -> bool:
+            return True
+
+        async def run(self, command: str, program: bytes, order: bytes, *, timeout_seconds: float) -> Ran:
+            del command, program, order, timeout_seconds
             await asyncio.sleep(0)
             return ran
 

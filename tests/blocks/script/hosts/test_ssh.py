@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -12,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import psutil
 import pytest
 
 from blocks.errors import BadInput, Permanent, ShipwayError, Unreachable
@@ -20,6 +24,7 @@ from blocks.script.hosts.orders import ask
 from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.hosts.ssh import Access, connected
 from tasks.rollout.preview import preview_environment
+from tests.blocks.script.apps import until
 from tests.blocks.script.hosts.farms import make_farm
 from tests.blocks.script.hosts.test_on_host import order
 
@@ -28,12 +33,23 @@ pytestmark = [pytest.mark.slow, pytest.mark.skipif(SSHD is None, reason="this ma
 
 
 class Place(NamedTuple):
-    """A running sshd: how it is reached, and the key that it would show if another one took its place."""
+    """A running sshd: how it is reached, the key that it would show if another one took its place, its process and its log."""
 
     name: str
     access: Access
     other_key: str
     home: Path
+    pid: int
+    log: Path
+
+    @property
+    def logins(self) -> int:
+        """How often it let someone in."""
+        return self.log.read_text().count("Accepted publickey")
+
+    def sessions(self) -> list[psutil.Process]:
+        """List its processes beside the one that listens, with all that runs below them."""
+        return psutil.Process(self.pid).children(recursive=True)
 
 
 def free_port() -> int:
@@ -72,30 +88,53 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
                 assert sshd.poll() is None, (folder / "log").read_text()
                 time.sleep(0.02)
             access = Access(f"[127.0.0.1]:{port} {host_key}\n", (folder / "own").read_text(), getpass.getuser())
-            yield Place(f"127.0.0.1:{port}", access, other_key, home)
+            yield Place(f"127.0.0.1:{port}", access, other_key, home, sshd.pid, folder / "log")
         finally:
             sshd.terminate()
             sshd.wait(10)
 
 
-async def test_a_release_goes_through_over_a_real_connection(place: Place, tmp_path: Path) -> None:
-    """With the secrets in the script's environment, its output read, and nothing left running."""
+def deploying(place: Place, folder: Path) -> ScriptHosts:
+    """Give a platform of this host."""
     scripts = {
         "deploy": ["sh", "-c", 'test "$TOKEN" = t0ken && ./app.sh deploy {version}'],
         "rollback": ["./app.sh", "rollback", "{previous}"],
     }
     scripts |= {"status": ["./app.sh", "status"], "verify": ["./app.sh", "verify", "{version}"]}
     where = {"hosts": [place.name], "user": place.access.user, "key": place.access.key, "known_hosts": [place.access.known_hosts]}
-    folders = {"folder": str(tmp_path / "notes"), "working_directory": str(place.home)}
+    folders = {"folder": str(folder / "notes"), "working_directory": str(place.home)}
     fields = {"service": "app", "address": "http://app", "scripts": scripts, "environment": {"TOKEN": "t0ken"}}
-    platform = ScriptHosts.model_validate({**where, **folders, **fields})
-    lease = await platform.acquire_lease("run-1")
-    await platform.prepare("1.1", lease, timeout_seconds=30)
-    await platform.shift(100, lease)
-    await platform.promote(lease)
-    position = await platform.current()
+    return ScriptHosts.model_validate({**where, **folders, **fields})
+
+
+async def test_a_release_goes_through_over_a_real_connection_which_is_made_once(place: Place, tmp_path: Path) -> None:
+    """With the secrets in the script's environment, and its output read; what is dropped between two calls is made anew, once."""
+    before = place.logins
+    lease = await deploying(place, tmp_path).acquire_lease("run-1")
+    await deploying(place, tmp_path).prepare("1.1", lease, timeout_seconds=30)
+    await deploying(place, tmp_path).shift(100, lease)
+    assert place.logins == before + 1
+    for session in place.sessions():
+        session.kill()
+    await deploying(place, tmp_path).promote(lease)
+    position = await deploying(place, tmp_path).current()
     assert (position["baseline"], position["canary"], position["previous"], position["ready"]) == ("1.1", None, "1.0", {"1.1": True})
     assert (place.home / ".shipway" / "hosts" / "app" / "runs" / "1" / "result.json").exists()
+    assert (place.home / "asked").read_text().splitlines().count("deploy 1.1") == 1
+    assert place.logins == before + 2
+
+
+def test_nothing_is_left_of_a_connection_once_its_loop_has_ended(place: Place, tmp_path: Path) -> None:
+    """Neither here nor on the host, where its program ends with it."""
+    before = place.logins
+    platform = deploying(place, tmp_path)
+    for number in range(2):  # a thread or process of its own has a loop of its own, and makes its own connection
+        assert "app" in asyncio.run(platform.progress())[0]
+        assert place.logins == before + number + 1
+        deadline = time.monotonic() + 20
+        while place.sessions():
+            assert time.monotonic() < deadline, place.sessions()
+            time.sleep(0.02)
 
 
 async def test_a_check_beforehand_names_a_host_with_another_key_as_refused(place: Place, tmp_path: Path) -> None:
@@ -117,6 +156,19 @@ async def status(name: str, access: Access) -> bytes:
     async with connected(name, access) as host:
         found = await ask(host, order("read", command=["echo", "1.0"]), timeout_seconds=30)
     return decoded(found["output"])
+
+
+async def test_a_program_that_was_ended_is_started_anew_over_the_same_connection(place: Place) -> None:
+    """As one that nothing was asked of for a quarter of an hour, which ends by itself."""
+    before = place.logins
+    asked = order("read", command=["sh", "-c", "cut -d' ' -f4 /proc/$PPID/stat"])
+    async with connected(place.name, place.access) as host:
+        programs = [int(decoded((await ask(host, asked, timeout_seconds=30))["output"])) for _ in range(3)]
+        assert len(set(programs)) == 1
+        os.kill(programs[0], signal.SIGALRM)
+        await until(host.waiting[0][1].stdout.at_eof)
+        assert int(decoded((await ask(host, asked, timeout_seconds=30))["output"])) != programs[0]
+    assert place.logins == before + 1
 
 
 async def test_an_order_is_done_on_a_host(place: Place) -> None:
