@@ -9,9 +9,9 @@ from flows.lifecycle.context import Phase
 from flows.lifecycle.here import is_asked_here
 from flows.rollout.migrations import read_here
 from tasks.lifecycle.kept_runs import RUN
-from tasks.record.journal import read_entry
+from tasks.record.journal import read_entries, read_entry
 from tasks.record.left import find_last
-from tasks.rules.record.entries import moment
+from tasks.rules.record.entries import moment, select
 from tasks.rules.rollout.left import Left, as_before, is_under_way
 
 DECISION = "bad version"  # the entry in which a rollback on demand says what it is about, who owned what, and where it was asked for
@@ -29,7 +29,7 @@ async def rollback_under_way(phase: Phase, platform: Platform, position: Positio
     before = as_before(position.copy(), found, by=phase.owner, owners=owners, environment=environment)
     if before["owner"] not in {found.run, None} and await is_rollback(str(before["owner"])):
         before["owner"] = found.run  # it took over from that one, and has not chosen yet
-    return found if is_under_way(before, found) else None
+    return found if is_under_way(await without_idle_release(before, environment), found) else None
 
 
 async def _owners_before(phase: Phase, left: Left, environment: str) -> Mapping[str, str | None]:
@@ -49,6 +49,21 @@ async def note_that_it_goes_on(phase: Phase, left: Left, environment: str) -> No
     if left.run != phase.owner:
         what = f"The rollback goes on in {environment} with what {left.run or 'another one'} started there"
         await phase.append(what, kind="rollback", environment=environment, name=GOES_ON, evidence={"run": left.run})
+
+
+async def without_idle_release(position: Position, environment: str) -> Position:
+    """Give a position without its owner if that is a release that has changed nothing there yet: what stands is not its own.
+
+    It may migrate first, or wait for hours until nothing holds it any more.
+    """
+    owner = position["owner"]
+    if owner is None or not RUN.fullmatch(owner):
+        return position
+    entries = await read_entries(owner)
+    opened = next(iter(select(entries, kind="opened")), None)
+    if opened is None or opened.evidence.get("flow") == "rollback" or select(entries, kind="effect", environment=environment):
+        return position
+    return {**position, "owner": None}
 
 
 async def is_rollback(run: str) -> bool:

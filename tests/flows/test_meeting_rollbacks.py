@@ -1,4 +1,4 @@
-"""Two rollbacks that are asked for while a release owns the place: the second one goes on with what the first one started."""
+"""A rollback that meets another one while a release owns the place goes on with what that one started."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 
 from flows.lifecycle.context import Phase
+from flows.rollout.under_way import without_idle_release
 from tasks.record import journal
-from tasks.record.left import forget_left, keep_left, note_release
+from tasks.record.left import find_left, forget_left, keep_left, note_release
+from tasks.rules.rollout.left import is_under_way
 from tests.flows.test_left import HERE, bring_back, offline, stand, storage, world
 from tests.flows.test_rollback_by_record import World
 from tests.tasks.fake_platform import FakePlatform
@@ -78,3 +80,34 @@ async def test_a_canary_that_a_release_prepared_since_is_not_the_first_rollbacks
     await note_release("shop", here=HERE, version="V0")
     stand(world, "BAD", "V0", previous="V0", owner="r9")
     assert await bring_back(world, monkeypatch, bad=decided, to="V0") == ["abort", "prepare V0", "shift 100", "promote"]
+
+
+@pytest.mark.parametrize("percent", [0, 100])
+@pytest.mark.parametrize("is_named", [False, True], ids=["a plain one", "the alarm"])
+async def test_a_rollback_goes_on_with_a_half_done_one_while_a_release_has_the_lease_and_changed_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch, percent: int, *, is_named: bool
+) -> None:
+    """It migrates, or is held; what stands beside BAD was taken for its canary, was removed, and counted as left from then on."""
+    await forget_left("shop", here=HERE, versions=["BAD"])
+    await keep_left("shop", here=HERE, version="BAD", serves="V0", run="r1", brought=("V0",))
+    await journal.append_entry("rel2", "Asked", kind="opened", evidence={"flow": "release", "version": "2.1"})
+    await journal.append_entry("rel2", "add column", kind="migration", environment="production", name="m1")
+    world.tagged.append("rel2")
+    stand(world, "BAD", "V0", previous="V0", owner="rel2")
+    world.platform.position["percent"] = percent
+    assert await world.decide(bad="BAD" if is_named else "") == "BAD"
+    prepared = [] if percent else ["prepare V0"]
+    assert await bring_back(world, monkeypatch, bad="BAD", to="") == [*prepared, "shift 100", "promote"]
+    assert await find_left("shop", here=HERE, version="V0") is None
+
+
+async def test_what_a_release_that_has_the_lease_prepares_is_its_own(world: World) -> None:
+    """Once it began to prepare V0 that is noted beside the key; what it did before is in its record."""
+    await keep_left("shop", here=HERE, version="BAD", serves="V0", run="r1", brought=("V0",))
+    await journal.append_entry("rel2", "Asked", kind="opened", evidence={"flow": "release", "version": "V0"})
+    stand(world, "BAD", "V0", previous="V-1", owner="rel2")
+    assert await world.decide(to="V0") == "BAD"
+    await note_release("shop", here=HERE, version="V0")
+    assert not is_under_way(await without_idle_release(world.platform.position, "production"), await find_left("shop", here=HERE))
+    await world.released("rel2", "V0")
+    assert (await without_idle_release(world.platform.position, "production"))["owner"] == "rel2"
