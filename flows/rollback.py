@@ -20,6 +20,7 @@ from flows.lifecycle.finalize import end_watch, finalize
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollout.bad_version import expect_known, expect_moved, version_to_leave_by
 from flows.rollout.left import newer_rollback
+from flows.rollout.overtaken import done_in, overtaken_in, stops_releases
 from flows.rollout.plan_of_rollback import begin_rollback, environments_in, how_it_differs
 from flows.rollout.revert import roll_back_waves
 from flows.rollout.under_release import note_version_under_release
@@ -229,10 +230,15 @@ async def _rolled_back(phase: Phase, waves: Sequence[Sequence[str]], asked: Roll
     environments = [name for wave in waves for name in wave]
     try:
         phase, bad = await _decided(phase, environments, asked, file=file)
-        await _stop_releases(phase, environments, asked, file=file)
-        to, why = asked.version, asked.reason
-        found = list((await roll_back_waves(phase, waves, reason=why, to=to, bad=bad, restored=asked.restored)).values())
-        await _stop_the_rest(phase)
+        done, newer = await done_in(phase, environments), await overtaken_in(phase, environments)
+        stops = stops_releases(environments, done=done, overtaken=newer)
+        if stops:
+            await _stop_releases(phase, environments, asked, file=file)
+        way: dict[str, Any] = {"reason": asked.reason, "to": asked.version, "bad": bad, "restored": asked.restored}
+        overtaken = {name: fault for name, fault in newer.items() if name not in done}
+        found = list((await roll_back_waves(phase, waves, **way, overtaken=overtaken, done=done)).values())
+        if stops:
+            await _stop_the_rest(phase)
         await expect_moved(phase, environments)
     except Refused as error:
         return Ending("refused", as_ending(error))

@@ -20,7 +20,7 @@ from flows.rollout.left import fault_of_left, fault_of_second_step, last_left, s
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.others import faults_of_others
 from flows.rollout.under_release import Under, unreached_by, what_is_under_way
-from flows.rollout.under_way import DECISION, HERE
+from flows.rollout.under_way import DECISION, HERE, without_idle_release
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import times_started
 from tasks.lifecycle.retries import retried
@@ -73,7 +73,8 @@ async def version_to_leave_by(phase: Phase, environments: Sequence[str], *, to: 
         raise WorldMoved("which version this rollback leaves is in no record any more, and it has acted; ask again, and name it with `bad`")
     under = await what_is_under_way(phase, own, positions)
     runs, lefts = _in_words(positions, own), await last_left(phase, list(positions), positions)
-    wanted, names = await _wanted(positions, own, lefts, to=to or PREVIOUS, bad=bad, under=under)
+    stand = {name: await without_idle_release(one, name) for name, one in positions.items()}
+    wanted, names = await _wanted(stand, own, lefts, to=to or PREVIOUS, bad=bad, under=under)
     is_under = wanted == under.version != ""
     named = bool(bad or to) or is_under
     way: dict[str, Any] = {"to": to or PREVIOUS, "bad": wanted, "names": names, "under": under.version}

@@ -12,7 +12,7 @@ from blocks.platform import Lease, Platform, Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.choice import bad_name, choice_for
 from flows.rollout.migrations import read_here
-from flows.rollout.under_way import may_turn_round, rollback_under_way
+from flows.rollout.under_way import may_turn_round, note_that_it_goes_on, rollback_under_way
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.record.before import find_before, keep_before
@@ -81,6 +81,8 @@ async def keep_what_is_left(
     ]
     if choice.version is None or versions[-1] is None:
         return
+    if stands is not None:
+        await note_that_it_goes_on(phase, stands, environment)
     here, service = await read_here(phase, platform, environment), phase.plan.service
     brought = brought_by(choice, await find_last(service, here=here, baseline=position["baseline"]))
     for version in dict.fromkeys(one for one in versions if one):  # what lies under the empty version is the last of them

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
+from types import MappingProxyType
 
 from prefect import flow
 from prefect.runtime import flow_run
 
-from blocks.errors import Refused, Superseded
+from blocks.errors import Refused, Superseded, WorldMoved
 from blocks.outside_text import OutsideText, as_ending, error_text
 from blocks.platform import Lease, Platform
 from flows.lifecycle.context import Phase, begin_phase, informed, platform_of
@@ -26,11 +27,13 @@ from flows.rollout.left import (
 from flows.rollout.migrations import expect_no_contract
 from flows.rollout.moved import is_moved_now, versions_before
 from flows.rollout.others import faults_of_others
+from flows.rollout.overtaken import expect_not_overtaken
 from flows.rollout.redeploy import redeploy
 from flows.rollout.retake import with_lease
+from flows.rollout.side_by_side import Tried, settled, side_by_side
 from flows.verify import verified
 from tasks.analysis.recovery import watch_recovery
-from tasks.lifecycle.retries import as_temporary, named, retried
+from tasks.lifecycle.retries import named, retried
 from tasks.notify import notify
 from tasks.record.journal import say
 from tasks.rollout.rollout import abort_canary, read_position
@@ -40,8 +43,6 @@ from tasks.rules.plan.request import AnyReason
 from tasks.rules.plan.targets import is_production
 from tasks.rules.rollout.replaced import as_replaced
 from tasks.rules.rollout.rollback import RollbackChoice
-
-Tried = dict[str, RollbackResult | Exception]  # by environment: how its rollback ended, or why it could not be carried out
 
 
 def _run_name() -> str:
@@ -78,12 +79,13 @@ async def roll_back_moved(plan: str, scope: str, environments: list[str], *, ver
         is_first = (await versions_before(phase)).get(environment, version) is None
         return await roll_back(phase, environment, reason=reason, to="", bad=version, is_first=is_first)
 
-    return settled(await _side_by_side(environments, undo))
+    return settled(await side_by_side(environments, undo))
 
 
 async def roll_back_waves(
-    phase: Phase, waves: Sequence[Sequence[str]], *, reason: OutsideText, to: str, bad: str, restored: Sequence[str]
-) -> dict[str, RollbackResult]:
+    phase: Phase, waves: Sequence[Sequence[str]], *, reason: OutsideText, to: str, bad: str, restored: Sequence[str],
+    overtaken: Mapping[str, str] = MappingProxyType({}), done: Collection[str] = (),
+) -> dict[str, RollbackResult]:  # fmt: skip
     """Roll back environments on demand, wave after wave; one that cannot be rolled back keeps no other from it.
 
     All are taken over before the first one moves, so that a release which must stop does not act on the rest meanwhile.
@@ -95,6 +97,8 @@ async def roll_back_waves(
         to: The version to return to; "" takes the one before.
         bad: The version to get rid of; "" takes the newest there.
         restored: Contract migrations whose effect was undone by hand.
+        overtaken: What overtook this rollback, by environment: what came since is not undone, and no release is fenced out for it.
+        done: The environments in which it is over.
 
     Returns:
         The result of each environment.
@@ -105,7 +109,8 @@ async def roll_back_waves(
         Refused: None of them may be rolled back.
     """
     others = await faults_of_others(phase, [name for wave in waves for name in wave])
-    over = [_take_over(phase, environment) for wave in waves for environment in wave if environment not in others]
+    rests = {*others, *overtaken, *done}
+    over = [_take_over(phase, environment) for wave in waves for environment in wave if environment not in rests]
     for error in await asyncio.gather(*over, return_exceptions=True):
         if isinstance(error, BaseException):
             raise error  # once all have asked, so that none is taken over behind the end of this run
@@ -113,11 +118,13 @@ async def roll_back_waves(
     async def undo(environment: str) -> RollbackResult:
         if environment in others:
             raise Refused(others[environment])
+        if environment in overtaken:
+            raise WorldMoved(overtaken[environment])
         return await roll_back(phase, environment, reason=reason, to=to, bad=bad, restored=restored, on_demand=True)
 
     tried: Tried = {}
     for wave in waves:
-        tried |= await _side_by_side(wave, undo)
+        tried |= await side_by_side(wave, undo)
         await tell_failed(phase, [one for one in tried.values() if isinstance(one, RollbackResult)], waits=False)
     await tell_failed(phase, [one for one in tried.values() if isinstance(one, RollbackResult)])
     refused = [one for one in tried.values() if isinstance(one, Refused)]
@@ -134,39 +141,6 @@ async def _take_over(phase: Phase, environment: str) -> None:
         raise
     except Exception as error:  # noqa: BLE001 - one environment must not keep the others from being rolled back
         say(f"{environment} could not be taken over: {error_text(error)}")
-
-
-async def _side_by_side(environments: Sequence[str], undo: Callable[[str], Awaitable[RollbackResult | None]]) -> Tried:
-    """Roll back several environments at once; one that fails stops no other. Those without a result are left out.
-
-    Raises:
-        Superseded: A newer run sees to it.
-    """
-    found = await asyncio.gather(*map(undo, environments), return_exceptions=True)
-    tried: Tried = {}
-    for environment, one in zip(environments, found, strict=True):
-        if isinstance(one, Superseded) or (isinstance(one, BaseException) and not isinstance(one, Exception)):
-            raise one
-        if one is not None:
-            tried[environment] = one
-    return tried
-
-
-def settled(tried: Tried) -> dict[str, RollbackResult]:
-    """Make results of what was tried: an environment that could not be rolled back failed, and says why.
-
-    Raises:
-        Temporary: One does not answer; the rollback must be tried again.
-    """
-    late = next(filter(None, (as_temporary(one) for one in tried.values() if isinstance(one, Exception))), None)
-    if late is not None:
-        raise late
-    return {name: _lost(name, one) if isinstance(one, Exception) else one.at(name) for name, one in tried.items()}
-
-
-def _lost(environment: str, error: Exception) -> RollbackResult:
-    reason = as_ending(f"{environment}: it could not be rolled back: {error_text(error)}")
-    return RollbackResult(outcome=Outcome.FAILED, reason=reason, environment=environment, version=None)
 
 
 async def roll_back(
@@ -195,6 +169,8 @@ async def roll_back(
     platform = await informed(phase, await platform_of(phase.plan, environment), reason=reason)
 
     async def undo(lease: Lease, number: int) -> RollbackChoice:
+        if on_demand:
+            await expect_not_overtaken(phase, platform, environment)
         await remove_canary_of_release(phase, platform, environment, lease=lease, to=to or "previous", bad=bad)
         try:
             choice = await _choose(

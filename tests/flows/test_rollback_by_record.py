@@ -15,7 +15,7 @@ from blocks.outside_text import as_name, as_reason
 from flows import rollback
 from flows.lifecycle import frame
 from flows.lifecycle.context import Phase
-from flows.rollout import bad_version, choice, known, left, revert, under_release, under_way
+from flows.rollout import bad_version, choice, known, left, overtaken, revert, under_release, under_way
 from flows.rollout.bad_version import version_to_leave_by
 from tasks.record import journal, store
 from tasks.record.without_key import rolling_back
@@ -82,7 +82,7 @@ class World:
         self.phase = Phase(RUN, 1, RUN, plan, "plan.yaml", ".", None)  # type: ignore[arg-type]
 
         stand_ins = {"platform_of": self.give, "retried": lambda work: work, "read_position": read, "expect_no_contract": none}
-        for module in (bad_version, revert, left, choice, under_way, known):
+        for module in (bad_version, revert, left, choice, under_way, known, overtaken):
             for name, stand_in in {**stand_ins, "abort_canary": abort, "named": lambda work, _: work, "read_here": here}.items():
                 monkeypatch.setattr(module, name, stand_in, raising=False)
         monkeypatch.setattr(under_release, "releases_there", self.releases_there)
