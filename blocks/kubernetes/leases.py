@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from blocks.kubernetes.objects.annotations import GENERATION, NO_STATE, PRESENT, State, acquired, is_genuine, state_of
 from blocks.kubernetes.objects.config import may_be
 from blocks.kubernetes.workload import Target, annotate, change, history, is_ours, orphan_of, revisions, template_of, until_unchanged, write
-from blocks.platform import Lease
+from blocks.platform import Lease, source_version
 
 Json = dict[str, Any]
 
@@ -47,8 +48,7 @@ async def _to_acquire(target: Target, workload: Json, *, takeover: bool) -> Stat
     if takeover and not state.canary:
         observed = await observed_state(target, workload)
         if observed.canary or replace(state, generation=0) == NO_STATE:
-            was_left = may_be(observed.previous, state.rolled_back) and not may_be(observed.previous, state.stood)
-            before = "" if was_left else observed.previous
+            before = "" if _was_left(target, observed.previous, state) else observed.previous
             return replace(observed, previous=state.previous or before, stood=state.stood, rolled_back=state.rolled_back)
     return state
 
@@ -79,20 +79,45 @@ def replaced(target: Target, workload: Json, state: State) -> str:
 async def _standing(target: Target, workload: Json, state: State) -> State:
     """Correct `previous`: what ran right before what others put here, which the cluster's history says, or what stood here.
 
-    If they went back to an older version, it is not known: what they left is newer, and may be what they went back from.
+    If they went back to an older version, it is not known: what they left is newer, and may be what they went back from. A version is as
+    old as its first pod template: if they set it in the present one, that makes a new template of an old version.
     """
     if not (stood := replaced(target, workload, state)):
         return state
-    runs = target.version(workload)
-    past = [
-        (target.version_in(template_of(one)), str(one["metadata"].get("creationTimestamp", ""))) for one in await history(target, workload)
-    ]
-    made = dict(reversed(past))
-    if may_be(runs, state.previous) or made.get(stood, "") > made.get(runs, "") > "":
-        return replace(state, previous="")
-    others = {runs, state.rolled_back}
-    others |= {name for name, _ in past if may_be(name, state.rolled_back) and not may_be(name, state.stood)}
-    return replace(state, previous=next((name for name in (*(name for name, _ in past), stood) if name not in others), ""))
+    runs, past = target.version(workload), [_made(target, one) for one in await history(target, workload)]
+    names = [name for name in (*(name for name, _ in past), stood) if name != runs and not _was_left(target, name, state)]
+    before = names[0] if names else ""
+    if _is_that_before(runs, state.previous, stood=stood) or any(_is_older(runs, name, past) for name in (stood, before)):
+        before = ""
+    return replace(state, previous=before)
+
+
+def _made(target: Target, revision: Json) -> tuple[str, str]:
+    """Give the version of a revision, and when its pod template was there first (UTC)."""
+    return target.version_in(template_of(revision)), str(revision["metadata"].get("creationTimestamp", ""))
+
+
+def _was_left(target: Target, version: str, state: State) -> bool:
+    """Say whether the last rollback took a version away, by its name here: another configuration of it may be the one that stood."""
+    return version == target.named(state.rolled_back) or (may_be(version, state.rolled_back) and not may_be(version, state.stood))
+
+
+def _is_that_before(runs: str, previous: str, *, stood: str) -> bool:
+    """Say whether what runs is what ran before the version that stood here: in any configuration, unless that alone was changed."""
+    is_another = source_version(runs) != source_version(stood)
+    return may_be(runs, previous) or (is_another and source_version(runs) == source_version(previous))
+
+
+def _is_older(one: str, other: str, past: Sequence[tuple[str, str]]) -> bool:
+    """Say whether a version was there before another one, by the first pod template of each: others may have changed one since.
+
+    A template that they wrote has the configuration's hash of the one that they changed.
+    """
+    key = str if source_version(one) == source_version(other) else source_version
+    first: dict[str, str] = {}
+    for name, at in past:
+        first[key(name)] = min(at, first.get(key(name), at))
+    return "" < first.get(key(one), "") < first.get(key(other), "")
 
 
 async def observed_state(target: Target, workload: Json) -> State:

@@ -11,7 +11,7 @@ from flows.rollout.moved import versions_before
 from flows.rollout.under_way import DECISION, rollback_under_way
 from tasks.lifecycle.clock import now
 from tasks.record.left import find_left
-from tasks.rules.rollout.bad_name import BadName, stays_beside
+from tasks.rules.rollout.bad_name import BadName, name_given
 from tasks.rules.rollout.left import to_go_on
 from tasks.rules.rollout.rollback import RollbackChoice, choose_rollback
 
@@ -70,4 +70,4 @@ async def bad_name(phase: Phase, platform: Platform, position: Position, *, envi
     if known is not None:
         return BadName(**known)
     left = await find_left(phase.plan.service, here=await read_here(phase, platform, environment)) if bad else None
-    return BadName(bad, stays_beside(position, left, bad=bad, at=now()))
+    return name_given(position, left, bad=bad, at=now())

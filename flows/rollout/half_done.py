@@ -60,7 +60,8 @@ async def _fault(phase: Phase, platform: Platform, environment: str, *, version:
     if baseline is None or position["canary"] is None:
         return ""
     left = await find_last(phase.plan.service, here=here, baseline=baseline)
-    is_left = await find_left(phase.plan.service, here=here, version=baseline) is not None
+    present = position.get("configuration", "")
+    is_left = await find_left(phase.plan.service, here=here, version=baseline, present=present) is not None
     if is_half_done(position, left, version=version, is_left=is_left, in_place=is_in_place(platform)):
         return _in_words(position, left, environment)
     return ""

@@ -86,7 +86,10 @@ async def keep_what_is_left(
     here, service = await read_here(phase, platform, environment), phase.plan.service
     brought = brought_by(choice, await find_last(service, here=here, baseline=position["baseline"]))
     for version in dict.fromkeys(one for one in versions if one):  # what lies under the empty version is the last of them
-        await keep_left(service, here=here, version=version, serves=choice.version, run=phase.owner, brought=brought)
+        await keep_left(
+            service, here=here, version=version, serves=choice.version, run=phase.owner, brought=brought,
+            configuration=position.get("configuration", ""),
+        )  # fmt: skip
     if stands is not None and choice.kind == "abort":
         await forget_that_it_was_left(service, here=here, version=choice.version)
 
@@ -178,7 +181,8 @@ async def fault_of_left(phase: Phase, platform: Platform, position: Position, ch
     if choice.kind == "abort" and (stands is None or await may_turn_round(phase, stands)):
         return ""
     here = await read_here(phase, platform, environment)
-    found = await find_left(phase.plan.service, here=here, version=choice.version)
+    present = position.get("configuration", "")
+    found = await find_left(phase.plan.service, here=here, version=choice.version, present=present)
     if found is None:
         return ""
     by = f"the rollback {found.run}" if found.run else "a rollback"

@@ -29,7 +29,9 @@ FOLDER = "left"
 WHAT = "which says what a rollback left"
 
 
-async def keep_left(service: str, *, here: Here, version: str, serves: str, run: str, brought: Sequence[str] = ()) -> None:
+async def keep_left(
+    service: str, *, here: Here, version: str, serves: str, run: str, brought: Sequence[str] = (), configuration: str = ""
+) -> None:
     """Keep that a rollback leaves a version, before it does; a key folder that cannot be used keeps no rollback back.
 
     Args:
@@ -39,8 +41,9 @@ async def keep_left(service: str, *, here: Here, version: str, serves: str, run:
         serves: The one that serves instead.
         run: The rollback's run.
         brought: As in `Left`.
+        configuration: As in `Left`.
     """
-    value = _written(Left(version, serves, run, now(), brought=tuple(brought)))
+    value = _written(Left(version, serves, run, now(), brought=tuple(brought), configuration=configuration))
     try:
         for place in places_of(here):
             for name in ["", *names_of(version, besides=serves)]:
@@ -75,14 +78,20 @@ async def _change(service: str, here: Here, changed: Callable[[Left], Left]) -> 
         say(f"what was kept of the last rollback could not be changed: {error_text(error)}")
 
 
-async def find_left(service: str, *, here: Here, version: str = "") -> Left | None:
+async def find_left(service: str, *, here: Here, version: str = "", present: str = "") -> Left | None:
     """Find what says that a version was left in an environment; without a version, what the last rollback left there.
 
     A version is known by its plain name as well, as its configuration may have changed since; but not the configuration that was brought.
+
+    Args:
+        service: The service.
+        here: Where.
+        version: The version; "" for what the last rollback left.
+        present: The hash of the configuration that a plain name means there now; "" if it is not known.
     """
     names = names_of(version) if version else [""]
     found = [(name, await asyncio.to_thread(_read, name_of(service, name, place))) for place in places_of(here) for name in names]
-    known = [one for name, one in found if one is not None and (version or one.at) and (name == version or _is_of(one, version))]
+    known = [one for name, one in found if one is not None and (_is_of(one, version, name=name, present=present) if version else one.at)]
     last = max(known, key=lambda one: one.at.timestamp() if one.at else 0.0, default=None)
     return last and last._replace(is_open=RUN.fullmatch(last.run) is not None and await asyncio.to_thread(has_open_head, last.run))
 
@@ -138,8 +147,10 @@ async def unkeep_left(service: str, *, here: Here, left: Left) -> None:
                 await asyncio.to_thread(remove_kept, FOLDER, name)
 
 
-def _is_of(left: Left, version: str) -> bool:
-    """Say whether what lies under a plain name is about this configuration of the version; what cannot be read is about each."""
+def _is_of(left: Left, version: str, *, name: str, present: str = "") -> bool:
+    """Say whether what lies under a name is about this configuration of the version; what cannot be read is about each."""
+    if name == version:
+        return not left.is_renamed(version, present=present)
     return not left.version or (may_be(left.version, version) and not may_be(left.serves, version))
 
 
@@ -149,7 +160,7 @@ async def forget_that_it_was_left(service: str, *, here: Here, version: str) -> 
         for name in names_of(version):
             kept = name_of(service, name, place)
             found = await asyncio.to_thread(_read, kept)
-            if name == version or (found is not None and _is_of(found, version)):
+            if name == version or (found is not None and _is_of(found, version, name=name)):
                 with suppress(OSError):
                     await asyncio.to_thread(remove_kept, FOLDER, kept)
 
@@ -161,7 +172,8 @@ def _read(name: str) -> Left | None:
             over, brought = found.get("over"), tuple(map(str, found.get("brought", ())))
             times = (datetime.fromisoformat(str(found["at"])), datetime.fromisoformat(str(over)) if over else None)
             texts = str(found["version"]), str(found["serves"]), str(found["run"])
-            return Left(*texts, *times, brought=brought, is_released=bool(found.get("is_released")))
+            configuration = str(found.get("configuration", ""))
+            return Left(*texts, *times, brought=brought, is_released=bool(found.get("is_released")), configuration=configuration)
     except (Refused, KeyError, ValueError, TypeError):
         pass
     return Left("", "", "") if name in kept_names(FOLDER, beginning=name) else None
@@ -169,5 +181,5 @@ def _read(name: str) -> Left | None:
 
 def _written(left: Left) -> dict[str, Any]:
     times = {name: moment.isoformat() for name, moment in (("at", left.at), ("over", left.over)) if moment}
-    texts = {"version": left.version, "serves": left.serves, "run": left.run}
+    texts = {"version": left.version, "serves": left.serves, "run": left.run, "configuration": left.configuration}
     return {**texts, **times, "brought": [*left.brought], "is_released": left.is_released}

@@ -61,6 +61,42 @@ async def test_a_second_rollback_changes_nothing_and_says_why(world: World, aske
         await world.decide(**asked)
 
 
+@pytest.mark.parametrize("asked", [{}, {"bad": "2.0"}, {"bad": "2.0+config.a"}])
+@pytest.mark.parametrize("brought", [(), ("2.0+config.b",)])
+async def test_a_configuration_that_a_rollback_brought_is_not_left_once_the_other_one_is_put_back(
+    world: World, asked: dict[str, str], brought: tuple[str, ...]
+) -> None:
+    """Its name is plain then, as that of the one which was left; who means what serves names it, or what to return to."""
+    kept = {"version": "2.0", "serves": "2.0+config.b", "run": "r0", "configuration": "a"}
+    await keep_left("shop", here=HERE, **kept, brought=brought)  # type: ignore[arg-type]
+    stand(world, "2.0", previous="V0")
+    world.platform.position["configuration"] = "b"
+    with pytest.raises(Refused, match=r"2\.0\+config\.b serves since the rollback r0 .*`--bad VERSION`.*`--to VERSION`"):
+        await world.decide(**asked)
+    assert await world.decide(bad="2.0+config.b") == "2.0+config.b"
+    assert await choose(world, bad="2.0+config.b") == ("redeploy", "V0")
+
+
+async def test_a_hotfix_over_a_configuration_that_was_put_back_is_rolled_back_to_it(world: World) -> None:
+    """By its plain name it seemed to be the one that was left."""
+    await keep_left("shop", here=HERE, version="2.0", serves="2.0+config.b", run="r0", configuration="a")
+    stand(world, "2.1", previous="2.0")
+    world.platform.position["configuration"] = "b"
+    assert await world.decide(bad="2.1") == "2.1"
+    assert await choose(world, bad="2.1") == ("redeploy", "2.0")
+
+
+async def test_a_rollback_keeps_what_the_plain_name_of_the_version_that_it_leaves_meant(world: World) -> None:
+    """Once a ConfigMap is put back it means another configuration."""
+    stand(world, "2.0", previous="2.0+config.b")
+    world.platform.position["configuration"] = "a"
+    assert await world.decide(bad="2.0") == "2.0"
+    assert await choose(world, bad="2.0") == ("redeploy", "2.0+config.b")
+    last = await find_left("shop", here=HERE)
+    assert last is not None
+    assert (last.version, last.serves, last.configuration, last.whole) == ("2.0", "2.0+config.b", "a", "2.0+config.a")
+
+
 async def test_what_serves_may_be_left_for_an_older_version_by_name(world: World) -> None:
     """As the bad one, where an earlier version is known, or by the one to return to."""
     stand(world, "V0", previous="V-1")

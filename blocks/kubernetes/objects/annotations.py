@@ -42,7 +42,8 @@ class State:
         previous: The version that served before the last promotion; never one that a rollback took away.
         stood: The version that served when Shipway promoted it, or found it there, with the hash of its configuration if one is noted: if
             another one serves, others put that there, and `previous` ran before the one that stood there.
-        rolled_back: The version that a rollback took away; empty again once a release is promoted.
+        rolled_back: The version that a rollback took away, with the hash of its configuration if one counts: once a ConfigMap or Secret is
+            put back, its plain name is that of the version which stood. Empty again once a release is promoted.
         gitops: What undoes the change that a GitOps engine deploys from Git, in the words of who wrote it.
     """
 
@@ -135,7 +136,7 @@ def promoted(state: State) -> dict[str, str]:
     if not state.rollback:
         return {"previous": state.baseline or state.previous, "rolled_back": ""}
     is_back = is_canary(state, state.previous) or _with_hash(state, state.previous) == _with_hash(state, state.canary)
-    return {"previous": "" if is_back else state.previous, "rolled_back": state.baseline}
+    return {"previous": "" if is_back else state.previous, "rolled_back": _with_hash(state, state.baseline)}
 
 
 def _with_hash(state: State, version: str) -> str:

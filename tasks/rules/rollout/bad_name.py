@@ -49,6 +49,24 @@ def stays_beside(position: Mapping[str, Any], left: Left | None, *, bad: str, at
     return tuple(dict.fromkeys((left.serves, position["baseline"])))
 
 
+def name_given(position: Mapping[str, Any], left: Left | None, *, bad: str, at: datetime, is_exact: bool = False) -> BadName:
+    """Give the name of a bad version that a person or a release names, in one environment.
+
+    If what serves since it was left has that very name by now, as a ConfigMap or Secret was put back, the configuration that was left is
+    meant.
+
+    Args:
+        position: What the environment runs.
+        left: What the last rollback left there.
+        bad: The name.
+        at: Now.
+        is_exact: As in `BadName`.
+    """
+    beside = stays_beside(position, left, bad=bad, at=at)
+    name = left.whole if left is not None and beside and position["baseline"] == bad else bad
+    return BadName(name, beside, is_exact=is_exact)
+
+
 def names_found(
     positions: Mapping[str, Mapping[str, Any]], meant: Mapping[str, Mapping[str, Any]], lefts: Mapping[str, Left], *, common: str, to: str
 ) -> dict[str, BadName]:
@@ -100,7 +118,7 @@ def names_given(
     """
     found = {name: BadName(bad, is_exact=True) for name in unreached}
     for name, one in positions.items():
-        found[name] = BadName(bad, stays_beside(one, lefts.get(name), bad=bad, at=at), is_exact=name in unreached)
+        found[name] = name_given(one, lefts.get(name), bad=bad, at=at, is_exact=name in unreached)
     if not any(_is_another_configuration(one, found[name]) for name, one in positions.items()):
         return found
     return {name: one if name in unreached else BadName(bad) for name, one in (dict.fromkeys(silent, BadName(bad)) | found).items()}

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple, TypeVar
 
 from tasks.rules.rollout.rollback import RollbackChoice, version_meant
-from tasks.rules.rollout.version_name import is_alike, is_known_as, is_same, may_be, named_there
+from tasks.rules.rollout.version_name import VersionName, is_alike, is_known_as, is_same, may_be, named_there, with_configuration
 from tasks.rules.rollout.waves import version_to_leave
 
 PROMOTION = "promotion"  # as in `blocks.platform`
@@ -30,6 +30,7 @@ class Left(NamedTuple):
         is_open: Whether the run's record is open.
         brought: The versions that rollbacks brought back there since a release was promoted last.
         is_released: Whether a release began to prepare a version there since.
+        configuration: The hash of the configuration that a plain name meant there then; "" if that is not known.
     """
 
     version: str
@@ -40,6 +41,22 @@ class Left(NamedTuple):
     is_open: bool = False
     brought: tuple[str, ...] = ()
     is_released: bool = False
+    configuration: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The version with the hash of its configuration, as far as known, if what serves differs in that alone."""
+        is_alike = VersionName.of(self.version).source == VersionName.of(self.serves).source
+        return with_configuration(self.version, self.configuration) if is_alike else self.version
+
+    def is_renamed(self, name: str, *, present: str) -> bool:
+        """Say whether the plain name of the version is that of another configuration by now, as a ConfigMap or Secret was put back.
+
+        Args:
+            name: The name, as what runs is called.
+            present: What a plain name means there now; "" if it is not known.
+        """
+        return bool(present) and name == self.version != self.whole != with_configuration(name, present)
 
     @property
     def all_brought(self) -> tuple[str, ...]:
@@ -128,7 +145,12 @@ def stays_after_all(position: Mapping[str, Any], left: Left, *, in_place: bool) 
 
     A promotion that was begun has given all requests to the other version, which is the baseline by now.
     """
-    return position["baseline"] == left.version and not may_have_requests(position, in_place=in_place)
+    return _is_left(position, left) and not may_have_requests(position, in_place=in_place)
+
+
+def _is_left(position: Mapping[str, Any], left: Left) -> bool:
+    baseline, present = position["baseline"], position.get("configuration", "")
+    return bool(baseline == left.version and not left.is_renamed(left.version, present=present))
 
 
 def as_before(position: P, left: Left, *, by: str, owners: Mapping[str, Any], environment: str) -> P:
@@ -157,7 +179,7 @@ def serves_since(position: Mapping[str, Any], left: Left | None, *, at: datetime
     """
     if left is None or left.at is None or position["canary"] is not None:
         return False
-    if not may_be(position["baseline"], left.serves) or position["baseline"] == left.version:
+    if not may_be(position["baseline"], left.serves) or _is_left(position, left):
         return False
     return (left.is_open and left.over is None) or -SKEW <= at - (left.over or left.at) <= TWICE
 
@@ -208,7 +230,8 @@ def as_meant(position: P, left: Left | None, *, to: str, at: datetime) -> P:
     if left is None:
         return position
     if is_under_way(position, left) or (serves_since(position, left, at=at) and to in {"previous", left.serves, position["baseline"]}):
-        found: Any = {**position, "baseline": left.serves, "canary": left.version}
+        newest = left.version if is_under_way(position, left) or position["baseline"] != left.version else left.whole
+        found: Any = {**position, "baseline": left.serves, "canary": newest}
         return found  # type: ignore[no-any-return]
     return position
 

@@ -110,7 +110,7 @@ async def test_a_version_that_comes_back_with_its_previous_configuration_is_call
     await (rolling.promote(target, lease) if strategy == "rolling" else beside.promote(target, traffic, lease))
     found = await target.read()
     assert found["spec"]["template"] == previous
-    assert (state_of(found).canary, state_of(found).previous, state_of(found).rolled_back) == ("", "", "1.1")
+    assert (state_of(found).canary, state_of(found).previous, state_of(found).rolled_back) == ("", "", "1.1+config.C1")
     await release_lease(target, lease)
     await acquire_lease(target, "another rollback", takeover=True)  # the history of the cluster has 1.1 before it
     assert state_of(await target.read()).previous == ""

@@ -29,10 +29,10 @@ class World:
         del cluster.objects["ReplicaSet", "web-1"]
         self.put("0.9")
 
-    def put(self, version: str) -> None:
+    def put(self, version: str, **container: Any) -> None:
         """Set the version as `kubectl set image`, a commit or an engine does: Shipway's annotations on the workload stay."""
         live = copy.deepcopy(self.cluster.objects["Deployment", "web"])
-        live["spec"]["template"] = template(version)
+        live["spec"]["template"] = template(version, **container)
         self.cluster.put(live)
         self.keep_revision()
 
@@ -93,6 +93,7 @@ PUT: list[Any] = [
     (["1.1", "1.0"], "0.9"),  # what Shipway left serves again
     (["0.9"], None),  # others went back
     (["1.1", "0.9"], None),
+    (["1.1", "1.2", "1.1"], None),  # from what they put there themselves
 ]
 
 
@@ -106,7 +107,7 @@ async def test_a_rollback_without_names_goes_to_what_ran_right_before(world: Wor
     assert (position["baseline"], position["previous"], way.version) == (others[-1], before, before)
     assert position.get("replaced") == (None if others[-1] == "1.0" else "1.0")
     if before is None:
-        assert (way.kind, "others put 0.9 in the place of 1.0" in way.reason) == ("impossible", True)
+        assert (way.kind, f"others put {others[-1]} in the place of 1.0" in way.reason) == ("impossible", True)
 
 
 @Strategy
@@ -116,6 +117,27 @@ async def test_others_who_go_back_further_than_to_the_version_before_are_not_tur
     world.put("0.9")
     position, way = await world.choice()
     assert (position["previous"], position.get("replaced"), way.kind) == (None, "2.0", "impossible")
+
+
+@Strategy
+@pytest.mark.parametrize("version", ["0.9", "1.0"])
+async def test_others_who_go_back_in_a_changed_template_are_not_turned_round(world: World, version: str) -> None:
+    """They set the version alone, and what was added to the template since stays in it: its revision is new, and the version is not."""
+    await world.release("2.0")
+    world.put(version, env=[{"name": "ADDED_SINCE", "value": "1"}])
+    position, way = await world.choice()
+    assert (position["baseline"], position["previous"], position.get("replaced")) == (version, None, "2.0")
+    assert (way.kind, f"others put {version} in the place of 2.0" in way.reason) == ("impossible", True)
+
+
+@Strategy
+async def test_others_who_go_forward_in_a_changed_template_are_rolled_back_to_what_stood(world: World) -> None:
+    """Also if they change the template of what stood, and of what they put there, once more."""
+    changed: Any = {"env": [{"name": "ADDED_SINCE", "value": "1"}]}
+    for version, more in (("2.0", {}), ("1.0", changed), ("2.0", changed)):
+        world.put(version, **more)
+    position, way = await world.choice()
+    assert (position["baseline"], position["previous"], way.kind, way.version) == ("2.0", "1.0", "redeploy", "1.0")
 
 
 @Strategy

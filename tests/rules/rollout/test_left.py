@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.rules.rollout.bad_name import name_given
 from tasks.rules.rollout.left import (
     TWICE,
     Left,
@@ -210,6 +211,54 @@ def test_a_second_step_down_leaves_what_a_rollback_brought(
 ) -> None:
     """With no promotion in between."""
     assert steps_down_again(runs, choice, left) is yes
+
+
+CONFIGURED = Left("2.0", "2.0+config.b", "r1", NOW, configuration="a")
+
+
+@pytest.mark.parametrize(
+    ("runs", "present", "left", "serves"),
+    [
+        ("2.0", "b", CONFIGURED, True),
+        ("2.0+config.b", "a", CONFIGURED, True),
+        ("2.0+config.b", "c", CONFIGURED, True),
+        ("2.0", "a", CONFIGURED, False),
+        ("2.0", "", CONFIGURED, False),
+        ("2.0+config.a", "b", CONFIGURED, False),
+        ("2.0", "b", CONFIGURED._replace(configuration=""), False),
+        ("2.0", "b", Left("2.0", "1.9", "r1", NOW, configuration="a"), False),
+        ("1.9", "b", Left("2.0", "1.9", "r1", NOW, configuration="a"), True),
+    ],
+    ids=[
+        "put back: its plain name is that of what was brought", "not put back", "changed once more", "the one that was left",
+        "what a plain name means is not known", "left, and put back", "kept by an earlier version", "left in any configuration",
+        "another version",
+    ],
+)  # fmt: skip
+def test_what_was_left_is_told_from_what_serves_since_by_its_configuration(runs: str, present: str, left: Left, *, serves: bool) -> None:
+    """A ConfigMap that people put back gives what was brought the plain name under which the bad one was kept."""
+    there = {**position(runs, owner=None), "configuration": present, "ready": {runs: True}}
+    assert serves_since(there, left, at=NOW) is serves
+    meant = as_meant(there, left, to="previous", at=NOW)
+    away = version_meant(baseline=meant["baseline"], canary=meant["canary"], to="previous")
+    others = [] if meant is there else [left.serves]
+    way = choose_rollback(baseline=runs, canary=None, previous="1.8", bad=away, to="previous", configuration=present, others=others)
+    assert (way.kind == "nothing") is serves
+    assert not (serves and stays_after_all(there, left, in_place=False))
+
+
+@pytest.mark.parametrize(
+    ("bad", "present", "kind"),
+    [("2.0", "b", "nothing"), ("2.0+config.a", "b", "nothing"), ("2.0+config.b", "b", "redeploy"), ("2.0", "a", "redeploy")],
+)
+def test_the_plain_name_of_what_was_left_is_not_that_of_what_serves_since(bad: str, present: str, kind: str) -> None:
+    """An alarm asks again with the name of the release; who means what serves names it with its configuration."""
+    runs = {**position("2.0", owner=None), "configuration": present}
+    name = name_given(runs, CONFIGURED, bad=bad, at=NOW)
+    way = choose_rollback(
+        baseline="2.0", canary=None, previous="1.8", bad=name.bad, to="previous", others=name.not_meant(runs), configuration=present
+    )
+    assert way.kind == kind
 
 
 def test_what_rollbacks_brought_is_known_until_a_promotion() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from blocks.key_folder.heads import Head, keep_head
 from blocks.key_folder.kept_files import kept_names, kept_path
-from tasks.record.left import FOLDER, find_last, find_left, forget_left, keep_left, note_over, note_release, unkeep_left
+from tasks.record.left import FOLDER, _written, find_last, find_left, forget_left, keep_left, note_over, note_release, unkeep_left
 from tasks.rules.rollout.left import Left
 from tasks.rules.rollout.migrations import Here
 
@@ -98,6 +100,34 @@ async def test_a_version_that_differs_from_what_serves_in_its_configuration_is_l
     await left("2.0+config.b", "2.0+config.a")
     assert await find_left("shop", here=HERE, version="2.0+config.b") is not None
     assert await find_left("shop", here=HERE, version="2.0") is None
+
+
+async def test_a_configuration_that_was_left_by_its_plain_name_is_not_the_one_that_has_this_name_by_now() -> None:
+    """A ConfigMap was put back. Beside another version each configuration was left, and what an earlier version kept is known by name."""
+    await keep_left("shop", here=HERE, version="2.0", serves="2.0+config.b", run="r1", configuration="a")
+    found = {
+        (version, present): await find_left("shop", here=HERE, version=version, present=present) is not None
+        for version in ("2.0", "2.0+config.a", "2.0+config.b") for present in ("", "a", "b")
+    }  # fmt: skip
+    assert {asked for asked, is_left in found.items() if is_left} == {
+        ("2.0", ""), ("2.0", "a"), ("2.0+config.a", ""), ("2.0+config.a", "a"), ("2.0+config.a", "b"),
+    }  # fmt: skip
+    await keep_left("shop", here=HERE, version="2.0", serves="1.9", run="r2", configuration="a")
+    assert await find_left("shop", here=HERE, version="2.0", present="b") is not None
+    await keep_left("shop", here=HERE, version="2.0", serves="2.0+config.b", run="r3")
+    assert await find_left("shop", here=HERE, version="2.0", present="b") is not None
+
+
+async def test_a_file_of_an_earlier_version_says_nothing_of_the_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read as it was."""
+    written = _written
+    monkeypatch.setattr(
+        "tasks.record.left._written", lambda one: {name: value for name, value in written(one).items() if name != "configuration"}
+    )
+    await keep_left("shop", here=HERE, version="2.0", serves="1.9", run="r1", configuration="a")
+    last = await find_left("shop", here=HERE)
+    assert last is not None
+    assert (last.version, last.serves, last.configuration) == ("2.0", "1.9", "")
 
 
 async def test_a_file_that_cannot_be_read_still_says_that_its_version_was_left() -> None:
