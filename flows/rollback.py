@@ -230,12 +230,12 @@ async def _rolled_back(phase: Phase, waves: Sequence[Sequence[str]], asked: Roll
     environments = [name for wave in waves for name in wave]
     try:
         phase, bad = await _decided(phase, environments, asked, file=file)
-        done, newer = await done_in(phase, environments), await overtaken_in(phase, environments)
-        stops = stops_releases(environments, done=done, overtaken=newer)
+        done, came = await done_in(phase, environments), await overtaken_in(phase, environments)
+        stops = stops_releases(environments, done=done, overtaken=came)
         if stops:
             await _stop_releases(phase, environments, asked, file=file)
         way: dict[str, Any] = {"reason": asked.reason, "to": asked.version, "bad": bad, "restored": asked.restored}
-        overtaken = {name: fault for name, fault in newer.items() if name not in done}
+        overtaken = {name: fault for name, fault in came.items() if name not in done}
         found = list((await roll_back_waves(phase, waves, **way, overtaken=overtaken, done=done)).values())
         if stops:
             await _stop_the_rest(phase)
