@@ -238,7 +238,7 @@ async def test_it_ends_if_another_version_serves(world: World) -> None:
 
 
 async def test_a_line_of_the_log_counts_in_one_look_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One error while health is asked for, or in the second of the look, is no failure in two looks in a row."""
+    """One error while health is asked for, or in the second of the look, does not make a failure in two looks in a row."""
     monkeypatch.setattr(look_again, "new_errors", log_check.new_errors)
     moments = iter([T0 + timedelta(seconds=4.7), T0 + timedelta(seconds=64.7)])
     monkeypatch.setattr(look_again, "now", lambda: next(moments))

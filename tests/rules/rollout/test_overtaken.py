@@ -62,7 +62,7 @@ def test_a_version_that_was_not_there_and_is_not_brought_came_since(baseline: st
 
 
 def test_an_abort_leaves_the_canary_alone_that_came_since() -> None:
-    """The one that it was to remove, or none, is no reason to stop."""
+    """The one that it was to remove, or none, does not stop it."""
     choice, then = RollbackChoice("abort", "1.0", ""), {"baseline": "1.0", "canary": "2.0"}
     found = [put_there_since({"baseline": "1.0", "canary": canary}, choice, then) for canary in ("2.0", None, "3.0")]
     assert found == [None, None, "3.0"]
