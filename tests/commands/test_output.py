@@ -32,6 +32,7 @@ CHECKS = (
     "migration",
     "note",
 )
+PASSED = {"passed", "accepted", "deployed", "rehearsed"}
 PLAN = ROOT / "examples/guestbook/shipway.yaml"
 
 
@@ -46,7 +47,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 @pytest.mark.parametrize("kind", CHECKS)
 def test_a_check_has_the_sign_of_its_outcome(kind: str) -> None:
     """Whatever was checked: only what passed carries the sign of passing."""
-    assert {outcome for outcome in _output.OUTCOMES if _output.sign_of(kind, outcome) == "✓"} == {"passed", "accepted", "deployed"}
+    assert {outcome for outcome in _output.OUTCOMES if _output.sign_of(kind, outcome) == "✓"} == PASSED
     assert _output.sign_of(kind, "failed") == _output.sign_of(kind, "error") == "✗"
     assert _output.sign_of(kind, "no_data") == _output.sign_of(kind, "watching") == "?"
 

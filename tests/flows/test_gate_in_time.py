@@ -89,9 +89,9 @@ async def test_what_is_too_late_stops_no_other_release_for_the_lock(phase: Kept,
     async def begin(*_: Any, **__: Any) -> Kept:
         return phase
 
-    ways = {"expect_whole_record": nothing, "read_entry": nothing, "begin_phase": begin, "lock_or_wait": lock, "expect_in_time": late}
+    ways = {"expect_whole_record": nothing, "read_entry": nothing, "lock_or_wait": lock, "expect_in_time": late}
     for name, way in {**ways, "retried": lambda _task: nothing}.items():
         monkeypatch.setattr(frame, name, way)
     with pytest.raises(Skipped):
-        await frame._carry("release", RUN, plan="shipway.yaml", version="1.1", course=nothing)  # type: ignore[arg-type]
+        await frame._carry("release", RUN, plan="shipway.yaml", version="1.1", course=nothing, begin=begin)  # type: ignore[arg-type]
     assert said == ["late"]

@@ -17,7 +17,7 @@ from flows.commands.release import start
 from flows.lifecycle.acting import acting_for
 from flows.lifecycle.context import Phase
 from flows.lifecycle.finalize import roll_back_release
-from flows.rollout import revert
+from flows.rollout.side_by_side import settled, side_by_side
 from tasks.lifecycle.retries import as_temporary
 from tasks.lifecycle.server import server
 from tasks.rollout.platforms import load_platform
@@ -119,7 +119,7 @@ async def test_targets_that_are_rolled_back_side_by_side_do_not_fail_by_an_answe
         raise next(left)
 
     with pytest.raises(expected):
-        revert.settled(await revert._side_by_side([f"production/{number}" for number in range(len(errors))], back))
+        settled(await side_by_side([f"production/{number}" for number in range(len(errors))], back))
 
 
 @pytest.mark.usefixtures("overloaded")

@@ -45,6 +45,7 @@ PARTS = {
 }
 DYNAMIC = {
     "flows/rollback.py": set(PARAMETERS) - {"kind", "because_of", "plan_as_it_is"},
+    "tasks/rollout/late_rollback.py": {"plan", "environment", "bad"},
     "tasks/rules/approval/script_failure.py": {"may_run_again", "act", "runs"},
     "tasks/rules/record/asked.py": {"plan", "version"},
     "tasks/rules/windows/schedule.py": {"not_before", "not_later_than"},
