@@ -27,8 +27,10 @@ from tasks.lifecycle.run_labels import name_run
 from tasks.notify import notify
 from tasks.process.concurrency import together
 from tasks.record.journal import read_entries, say
+from tasks.record.kept_entries import kept_entries
 from tasks.rollout.late_rollback import Requested, request_rollback
 from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.approval.closing import gives_way_at
 from tasks.rules.approval.given import is_approved
 from tasks.rules.lifecycle.observed import Look, Observed, after_look, failure_in_words, put_off, silence, with_failure_told
 from tasks.rules.notify.facts import late_facts
@@ -155,6 +157,8 @@ async def _is_approved(run: str) -> bool:
     """
     try:
         entries = await read_entries(run)
+        if gives_way_at(await kept_entries(run)) is not None:  # it is deployed, and people tick what is done after it
+            return False
     except (ShipwayError, OSError) as error:
         say(f"the record of {run} cannot be read: {error_text(error)}")
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from blocks.errors import Temporary
@@ -11,14 +13,28 @@ from tasks.notify import alert
 from tasks.record.journal import append_entry
 from tasks.record.kept_entries import kept_entries
 from tasks.rules.lifecycle.ending import QUIET, Ending, while_closing
+from tasks.rules.plan.targets import production_of
 
 
-async def ending_while_closing(run: str, ending: Ending) -> Ending:
+async def ending_while_closing(
+    run: str, ending: Ending, *, plan: Callable[[], Awaitable[Phase | None]], is_ours: Callable[[Phase, str], Awaitable[bool]]
+) -> Ending:
     """Give the ending of a run: one that only waited for ticks of what is done after its deployment ends as deployed.
 
     What is kept beside the key says that it did, so that neither a storage that does not answer nor a changed record rolls it back.
+    If a rollback took an environment over meanwhile, it ends as it would without that wait.
+
+    Args:
+        run: Its flow run id.
+        ending: Why it ends.
+        plan: Takes its plan; None if it has no readable one.
+        is_ours: Says whether an environment still belongs to the release, also where that cannot be read.
     """
-    return while_closing(ending, await kept_entries(run))
+    turned = while_closing(ending, await kept_entries(run))
+    if turned is ending or (phase := await plan()) is None:
+        return turned
+    targets = [place.environment for place in production_of(phase.plan)]
+    return turned if all(await asyncio.gather(*(is_ours(phase, name) for name in targets))) else ending
 
 
 async def close_record(

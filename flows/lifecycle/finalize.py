@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from prefect import Flow, State
@@ -58,9 +59,9 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
     Raises:
         Temporary: A platform does not answer; the keeper tries again.
     """
-    with rolling_back():
+    with rolling_back(), acting_for(run):
         plan, version = as_opened(await read_entry(run, "opened"), plan=plan, version=version)
-        ending = await ending_while_closing(run, ending)
+        ending = await ending_while_closing(run, ending, plan=partial(phase_to_end, plan, run), is_ours=_is_ours)
     with acting_for(run), rolling_back(on=ending.name != "deployed"):
         if not marked:
             await retried(mark_running)(run)

@@ -20,7 +20,7 @@ from tasks.record.objects import objects_of
 from tasks.record.reading import folder_of
 from tasks.record.storage import default_storage
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.evidence.rehearsal import Method, Rehearsal, judge_rehearsal, latest_first, page_of
+from tasks.rules.evidence.rehearsal import SKEW, Method, Rehearsal, judge_rehearsal, latest_first, page_of
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place
 
@@ -83,7 +83,7 @@ def read_rehearsals(service: str) -> list[Rehearsal]:
 
 
 def keep_rehearsal(found: Rehearsal) -> None:
-    """Keep what a rehearsal showed, in place of an earlier one of its method; one that is older than that changes nothing.
+    """Keep what a rehearsal showed, in place of an earlier one of its method, or of one from when the clock was ahead.
 
     Raises:
         Refused: The key or its folder cannot be used.
@@ -94,7 +94,7 @@ def keep_rehearsal(found: Rehearsal) -> None:
         except NotKept:
             known = []
         others = [one for one in known if (one.staging, one.method) != (found.staging, found.method)]
-        same = [one for one in known if one not in others and one.at > found.at and one.run != found.run]
+        same = [one for one in known if one not in others and found.at < one.at <= now() + SKEW and one.run != found.run]
         kept = latest_first([*others, *(same or [found])])[:MOST]
         write_kept(FOLDER, found.service, _Kept(rehearsals=kept).model_dump(mode="json"), what=WHAT)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,6 +20,10 @@ from tests.tasks.conftest import offline
 __all__ = ["offline", "storage"]
 pytestmark = pytest.mark.usefixtures("offline", "storage")
 OTHER = LockResult(granted=False, holder=Holder("00000000-0000-4000-8000-000000000002", "release shop 2"))
+
+
+async def nothing(*_: Any, **__: Any) -> None:
+    """Do nothing."""
 
 
 @pytest.fixture
@@ -77,6 +81,23 @@ async def test_only_a_release_that_has_done_nothing_waits_in_the_queue(
     with pytest.raises(Refused, match="being released already" if waits else "is rolled back"):
         await queue.lock_or_wait(phase, run="r1")
     assert waited == []
+
+
+@pytest.mark.parametrize(("flow", "is_refused"), [("release", False), ("rehearse", True)])
+async def test_a_release_that_waits_for_ticks_makes_way_for_a_release_alone(
+    waited: list[str], monkeypatch: pytest.MonkeyPatch, flow: str, *, is_refused: bool
+) -> None:
+    """A rehearsal each night would cut each of these waits short."""
+    monkeypatch.setattr(queue, "gives_way_at", lambda _: datetime(2026, 3, 1, tzinfo=UTC))
+    monkeypatch.setattr(queue, "retried", lambda _: nothing)
+    phase: Any = SimpleNamespace(plan=SimpleNamespace(service="shop", on_conflict="refuse"))
+    await journal.append_entry("r1", "Asked", kind="opened", evidence={"flow": flow})
+    if is_refused:
+        with pytest.raises(Refused, match="being released already"):
+            await queue.lock_or_wait(phase, run="r1")
+    else:
+        await queue.lock_or_wait(phase, run="r1")
+    assert waited == ([] if is_refused else ["queue"])
 
 
 @pytest.mark.parametrize("on_conflict", ["queue", "supersede", "refuse"])

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 Form = Mapping[str, Callable[[Any], bool]]
-MOST = 2**53  # no count, size or place in a file is beyond it
+MOST = 2**64  # no count, size, place in a file or number of one is beyond it
 PLACE_PARTS = 2
 
 
@@ -27,12 +27,17 @@ def in_form(order: Mapping[str, Any], answer: Any) -> bool:
     if order["do"] == "check":
         return _has(answer, CHECK) and set(answer["faults"]) <= set(order["commands"])
     if order["do"] == "read":
-        return _has(answer, READ)
+        return _has(answer, READ) and ("then" not in answer or _is_then(order, answer["then"]))
     return _has(answer, UNDER_WAY if answer.get("state") == "under way" else OVER)
 
 
 def _has(answer: Mapping[str, Any], form: Form) -> bool:
     return all(is_so(answer.get(name)) for name, is_so in form.items())
+
+
+def _is_then(order: Mapping[str, Any], value: Any) -> bool:
+    """Say whether what a host read in the same order has the form of a reading, and was asked for."""
+    return "then" in order and isinstance(value, Mapping) and _has(value, READ)
 
 
 def _is_text(value: Any) -> bool:

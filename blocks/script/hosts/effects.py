@@ -173,8 +173,10 @@ class OnHost(Environment):
         return _reading(command, await self._read_by(command), limit_seconds=self.reading_timeout_seconds)
 
     async def _read_by(self, command: Command, **more: Any) -> dict[str, Any]:
-        limit = self.reading_timeout_seconds
-        return await self._ask("read", None, patience_seconds=2 * limit + self.stop_seconds, limit_seconds=limit, **_words(command), **more)
+        limit, readings = self.reading_timeout_seconds, 2 if more.get("then") else 1
+        return await self._ask(
+            "read", None, patience_seconds=readings * limit + self.stop_seconds, limit_seconds=limit, **_words(command), **more
+        )
 
     async def _ask(
         self, do: str, generation: int | None, *, run: Run | None = None, patience_seconds: float = 0, **more: Any

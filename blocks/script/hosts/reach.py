@@ -47,7 +47,7 @@ class Reach:
             if not had_answered:
                 raise Unreachable(str(error)) from None
         try:
-            return await self._asked(await self._kept(), command, program, order, timeout_seconds=timeout_seconds)
+            return await self._asked(await self._kept(anew=True), command, program, order, timeout_seconds=timeout_seconds)
         except Broke as error:
             raise Unreachable(str(error)) from None
 
@@ -60,9 +60,9 @@ class Reach:
         kept.has_answered = True
         return found
 
-    async def _kept(self) -> Kept:
+    async def _kept(self, *, anew: bool = False) -> Kept:
         async with self.connecting:
-            if self.kept is None and self.key is not None:
+            if self.kept is None and self.key is not None and not anew:
                 self.kept = await pool_here().take(self.key)
             if self.kept is None:
                 async with self.gate:

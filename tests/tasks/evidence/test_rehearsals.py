@@ -45,6 +45,13 @@ def test_no_more_than_a_few_methods_are_kept() -> None:
     assert [one.run for one in read_rehearsals("guestbook")] == [str(number) for number in range(MOST + 4, 4, -1)]
 
 
+def test_one_from_when_the_clock_was_ahead_is_replaced() -> None:
+    """Each later one would be older, and none would count until then."""
+    keep_rehearsal(rehearsal(days_ago=-1000, run="ahead"))
+    keep_rehearsal(rehearsal(run="now"))
+    assert [one.run for one in read_rehearsals("guestbook")] == ["now"]
+
+
 async def test_a_file_that_others_wrote_counts_as_no_rehearsal() -> None:
     """The line does not pass, and says which file it is; the next rehearsal replaces it."""
     keep_rehearsal(rehearsal())

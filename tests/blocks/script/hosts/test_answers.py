@@ -18,10 +18,14 @@ VALUES = st.recursive(
 CHECK = {"faults": {"deploy": "it does not exist"}, "free_bytes": 5_000}
 READ = {"exit_code": 0, "output": "MS4w", "cut": False, "tail": "", "not_run": "", "seconds": 0.2}
 UNDER_WAY = {"state": "under way", "output": "", "where": None}
+BOTH = {**READ, "then": READ}
 ENDED = {"state": "ended", "output": "b2s=", "where": [77, 2], "result": {"exit_code": 0}, "log": ""}
 NOT = {"not": "cannot", "why": "it is not there"}
-GOOD = [("check", CHECK), ("read", READ), ("begin", UNDER_WAY), ("follow", UNDER_WAY), ("follow", ENDED), ("read", NOT), ("follow", NOT)]
-ORDER = {"commands": {"deploy": ["./app.sh"]}}
+GOOD = [
+    ("check", CHECK), ("check", {**CHECK, "free_bytes": 2**63}), ("read", READ), ("read", BOTH), ("read", NOT),
+    ("begin", UNDER_WAY), ("follow", UNDER_WAY), ("follow", ENDED), ("follow", NOT),
+]  # fmt: skip
+ORDER = {"commands": {"deploy": ["./app.sh"]}, "then": {"1.1": {"command": ["./app.sh", "verify"]}}}
 
 
 @pytest.mark.parametrize(("do", "answer"), GOOD)
@@ -33,7 +37,7 @@ def test_what_our_program_answers_is_in_form(do: str, answer: dict[str, Any]) ->
 @pytest.mark.parametrize(("do", "answer"), GOOD)
 def test_an_answer_without_one_of_its_values_is_not(do: str, answer: dict[str, Any]) -> None:
     """None of what is read is left out; of a run that is not over there is no more to say."""
-    optional = {"where", "result"} | ({"exit_code"} if do == "read" else set())
+    optional = {"where", "result"} | ({"exit_code", "then"} if do == "read" else set())
     for name in set(answer) - optional:
         assert not in_form({**ORDER, "do": do}, {key: value for key, value in answer.items() if key != name})
 
@@ -42,6 +46,9 @@ def test_an_answer_without_one_of_its_values_is_not(do: str, answer: dict[str, A
     ("do", "answer"),
     [
         ("read", {**READ, "output": "no base64!"}),
+        ("read", {**READ, "then": 5}),
+        ("read", {**READ, "then": {}}),
+        ("read", {**READ, "then": {**READ, "output": 1}}),
         ("read", {**READ, "output": "é"}),
         ("read", {**READ, "seconds": float("nan")}),
         ("read", {**READ, "seconds": 10**400}),
@@ -58,6 +65,11 @@ def test_an_answer_without_one_of_its_values_is_not(do: str, answer: dict[str, A
 def test_a_value_of_another_kind_is_not(do: str, answer: dict[str, Any]) -> None:
     """It would end the asking of all other hosts where it is used."""
     assert not in_form({**ORDER, "do": do}, answer)
+
+
+def test_a_second_reading_that_was_not_asked_for_is_not() -> None:
+    """Nothing would look at it, and it would be taken for that of another version."""
+    assert not in_form({"do": "read"}, BOTH)
 
 
 @given(VALUES, st.sampled_from(["check", "begin", "follow", "read"]))

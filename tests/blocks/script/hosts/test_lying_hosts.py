@@ -19,6 +19,7 @@ from tests.blocks.script.hosts.test_hosts import _soon, farm, reached, warm  # n
 
 pytestmark = pytest.mark.slow
 UNDER_WAY = '{"state": "under way", "output": "", "where": null}'
+SERVES = '{"exit_code": 0, "output": "MS4x", "cut": false, "tail": "", "not_run": "", "seconds": 0.1, "then": 5}'
 
 
 def write_owner(farm: Farm, name: str, **lie: Any) -> None:
@@ -53,7 +54,7 @@ async def test_a_host_that_names_another_owner_keeps_no_other_from_its_rollback(
     assert farm.versions() == ["1.0", "1.0", "1.0", "1.1"]
 
 
-@pytest.mark.parametrize("said", ["{}", '{"state": "ended", "output": "x", "where": 1}', '{"not": "cannot"}', UNDER_WAY])
+@pytest.mark.parametrize("said", ["{}", '{"state": "ended", "output": "x", "where": 1}', '{"not": "cannot"}', UNDER_WAY, SERVES])
 async def test_a_host_whose_answers_are_none_keeps_no_other_from_its_rollback(
     farm: Farm, monkeypatch: pytest.MonkeyPatch, said: str
 ) -> None:
