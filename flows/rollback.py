@@ -231,12 +231,12 @@ async def _rolled_back(phase: Phase, waves: Sequence[Sequence[str]], asked: Roll
     try:
         phase, bad = await _decided(phase, environments, asked, file=file)
         done, came = await done_in(phase, environments), await overtaken_in(phase, environments)
-        stops = stops_releases(environments, done=done, overtaken=came)
+        stops = stops_releases(environments, done=done, overtaken=[*came.faults, *came.unread])
         if stops:
             await _stop_releases(phase, environments, asked, file=file)
         way: dict[str, Any] = {"reason": asked.reason, "to": asked.version, "bad": bad, "restored": asked.restored}
-        overtaken = {name: fault for name, fault in came.items() if name not in done}
-        found = list((await roll_back_waves(phase, waves, **way, overtaken=overtaken, done=done)).values())
+        overtaken = {name: fault for name, fault in came.faults.items() if name not in done}
+        found = list((await roll_back_waves(phase, waves, **way, overtaken=overtaken, rests=[*done, *came.unread])).values())
         if stops:
             await _stop_the_rest(phase)
         await expect_moved(phase, environments)

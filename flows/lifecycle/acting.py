@@ -102,10 +102,14 @@ def note_lease(environment: str, lease: Lease) -> None:
         release.leases[environment] = lease
 
 
-def has_lease(environment: str, position: Position) -> bool:
-    """Say whether the newest lease of an environment is the one that this process acquired: then no newer copy of it acts there."""
+def has_lease(environment: str, position: Position) -> bool | None:
+    """Say whether the newest lease of an environment is the one that this process acquired: then no newer copy of it acts there.
+
+    Returns:
+        None if this process acquired none there, as one that goes on after a wait acquires none of an environment in which it is done.
+    """
     lease = release.leases.get(environment) if (release := acting()) else None
-    return lease is not None and (lease["owner"], lease["generation"]) == (position["owner"], position["generation"])
+    return None if lease is None else (lease["owner"], lease["generation"]) == (position["owner"], position["generation"])
 
 
 async def fix_settings(environment: str, platform: Platform, approved: Mapping[str, str] | None) -> None:

@@ -142,7 +142,8 @@ async def _who_took_over(run: str, *, plan: str, error: Superseded) -> Ending:
         with rolling_back():  # it is about where this run acted, not about where its blocks lead now
             positions = {name: await (await platform_of(phase.plan, name)).current() for name in environments}
         ours = {name: position for name, position in positions.items() if position["owner"] == run}
-        if ours and all(has_lease(name, position) for name, position in ours.items()):
+        held = [has for name, position in ours.items() if (has := has_lease(name, position)) is not None]
+        if held and all(held):
             return Ending("failed", error_text(error, limit=ENDING_LIMIT))
         if ours:
             raise Abort(f"another process acts for this run now: {error}") from error

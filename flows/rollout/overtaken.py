@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 from blocks.errors import ShipwayError, WorldMoved
 from blocks.outside_text import error_text
@@ -12,13 +13,15 @@ from blocks.platform import Platform, Position
 from flows.lifecycle.context import Phase, platform_of
 from flows.rollout.migrations import read_here
 from flows.rollout.under_way import DECISION, is_rollback
+from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import RUN
 from tasks.lifecycle.retries import as_temporary, retried
 from tasks.record.deployed import find_last_deployed
 from tasks.record.journal import read_entries, say
 from tasks.record.left import find_left
-from tasks.rollout.rollout import read_position
+from tasks.rollout.rollout import is_in_place, read_position
 from tasks.rules.record.entries import Entry, moment, select
+from tasks.rules.rollout.left import SKEW, Left, stays_after_all
 from tasks.rules.rollout.overtaken import is_overtaken_by, put_there_since
 from tasks.rules.rollout.rollback import RollbackChoice
 from tasks.rules.rollout.version_name import VersionName, named_there
@@ -31,8 +34,15 @@ async def done_in(phase: Phase, environments: Sequence[str]) -> set[str]:
     return {name for name in environments if await phase.read("rollback", environment=name, name="done") is not None}
 
 
-async def overtaken_in(phase: Phase, environments: Sequence[str]) -> dict[str, str]:
-    """Say by environment what overtook this rollback, before it stops a release or takes anything over, as far as that can be read at once.
+class Overtaken(NamedTuple):
+    """By environment what overtook a rollback, and the environments of which that cannot be read, although it chose what to do there."""
+
+    faults: dict[str, str]
+    unread: tuple[str, ...]
+
+
+async def overtaken_in(phase: Phase, environments: Sequence[str]) -> Overtaken:
+    """Say what overtook this rollback, before it stops a release or takes anything over.
 
     Args:
         phase: The rollback.
@@ -42,20 +52,22 @@ async def overtaken_in(phase: Phase, environments: Sequence[str]) -> dict[str, s
     async def look(environment: str) -> str:
         platform = await platform_of(phase.plan, environment)
         fault = await _newer_rollback(phase, platform, environment)
-        return fault or await _newer_release(phase, platform, await platform.current(), environment)
+        return fault or await _newer_release(phase, platform, await retried(read_position)(platform), environment)
 
     found = await asyncio.gather(*map(look, environments), return_exceptions=True)
     faults = {name: one for name, one in zip(environments, found, strict=True) if isinstance(one, str) and one}
+    unread = list[str]()
     for name, one in zip(environments, found, strict=True):
-        if isinstance(one, Exception):  # it is looked at again under its lease
+        if isinstance(one, Exception):  # it is looked at again before its lease, and under it
             say(f"whether this rollback was overtaken in {name} cannot be read: {error_text(one)}")
+            unread += [name] if await phase.read("rollback", environment=name, name="choice") is not None else []
         elif isinstance(one, BaseException):
             raise one
-    return faults
+    return Overtaken(faults, tuple(unread))
 
 
 async def expect_not_overtaken(phase: Phase, platform: Platform, environment: str) -> None:
-    """Look once more under the lease: what came since this rollback chose must not be undone by it.
+    """Look once more, before the lease and under it: what came since this rollback chose must not be undone by it.
 
     Raises:
         WorldMoved: Another rollback went another way, or a version was released.
@@ -76,8 +88,14 @@ async def expect_not_overtaken(phase: Phase, platform: Platform, environment: st
 
 
 def stops_releases(environments: Collection[str], *, done: Collection[str], overtaken: Collection[str]) -> bool:
-    """Say whether a rollback still has to stop releases: one that was overtaken wherever it is not over would stop a newer one."""
-    return not overtaken or not {*environments} <= {*done, *overtaken}
+    """Say whether a rollback still has to stop releases: one that is over or was overtaken everywhere would stop a newer one.
+
+    Args:
+        environments: What it rolls back.
+        done: Where it is over.
+        overtaken: Where it was overtaken, or that is not known: it told releases to stop before it chose what to do there.
+    """
+    return not {*environments} <= {*done, *overtaken}
 
 
 async def _newer_rollback(phase: Phase, platform: Platform, environment: str) -> str:
@@ -90,9 +108,24 @@ async def _newer_rollback(phase: Phase, platform: Platform, environment: str) ->
     for version in dict.fromkeys(("", choice.version or "")):
         left = await find_left(phase.plan.service, here=here, version=version)
         of_rollback = left is not None and await is_rollback(left.run)
-        if left and is_overtaken_by(left, choice, then, run=phase.owner, at=moment(chosen), of_rollback=of_rollback):
+        if not left or not is_overtaken_by(left, choice, then, run=phase.owner, at=moment(chosen), of_rollback=of_rollback):
+            continue
+        if not await _serves_after_all(platform, left):
             return f"since this rollback chose what to do in {environment}, another run did: {left}; {NEXT}"
     return ""
+
+
+async def _serves_after_all(platform: Platform, left: Left) -> bool:
+    """Say whether the version that another rollback was to leave serves on alone, as that one failed; not if that cannot be read."""
+    if left.is_open:
+        return False
+    try:
+        position = await retried(read_position)(platform)
+    except ShipwayError as error:
+        if as_temporary(error) is not None:
+            raise
+        return False
+    return stays_after_all(position, left, in_place=is_in_place(platform))
 
 
 async def _newer_release(phase: Phase, platform: Platform, position: Position, environment: str) -> str:
@@ -105,7 +138,8 @@ async def _newer_release(phase: Phase, platform: Platform, position: Position, e
     if version := put_there_since(position, choice, then):
         return f"{version} came to {environment} since this rollback chose what to do there; {NEXT}"
     promoted = select(entries, kind="effect", environment=environment, name="promote")
-    if any(moment(one) > at for one in promoted) or await _was_deployed_since(phase, platform, position, environment, at=at):
+    is_promoted = any(at < moment(one) <= now() + SKEW for one in promoted)
+    if is_promoted or await _was_deployed_since(phase, platform, position, environment, at=at):
         return f"{position['baseline']} was released in {environment} since this rollback chose what to do there; {NEXT}"
     return ""
 
@@ -140,4 +174,4 @@ async def _was_deployed_since(phase: Phase, platform: Platform, position: Positi
     except ShipwayError as error:
         say(f"when {version} was deployed in {environment} cannot be read: {error_text(error)}")
         return False
-    return last is not None and last > at
+    return last is not None and at < last <= now() + SKEW  # one of the future is by a clock that was ahead, and says nothing

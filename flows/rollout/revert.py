@@ -84,7 +84,7 @@ async def roll_back_moved(plan: str, scope: str, environments: list[str], *, ver
 
 async def roll_back_waves(
     phase: Phase, waves: Sequence[Sequence[str]], *, reason: OutsideText, to: str, bad: str, restored: Sequence[str],
-    overtaken: Mapping[str, str] = MappingProxyType({}), done: Collection[str] = (),
+    overtaken: Mapping[str, str] = MappingProxyType({}), rests: Collection[str] = (),
 ) -> dict[str, RollbackResult]:  # fmt: skip
     """Roll back environments on demand, wave after wave; one that cannot be rolled back keeps no other from it.
 
@@ -98,7 +98,7 @@ async def roll_back_waves(
         bad: The version to get rid of; "" takes the newest there.
         restored: Contract migrations whose effect was undone by hand.
         overtaken: What overtook this rollback, by environment: what came since is not undone, and no release is fenced out for it.
-        done: The environments in which it is over.
+        rests: The environments that are not taken over at once: it is over there, or whether it was overtaken cannot be read.
 
     Returns:
         The result of each environment.
@@ -109,7 +109,7 @@ async def roll_back_waves(
         Refused: None of them may be rolled back.
     """
     others = await faults_of_others(phase, [name for wave in waves for name in wave])
-    rests = {*others, *overtaken, *done}
+    rests = {*others, *overtaken, *rests}
     over = [_take_over(phase, environment) for wave in waves for environment in wave if environment not in rests]
     for error in await asyncio.gather(*over, return_exceptions=True):
         if isinstance(error, BaseException):
@@ -167,6 +167,8 @@ async def roll_back(
         version, stays = done.evidence["position"]["baseline"], done.evidence["stays"]
         return RollbackResult(outcome=done.evidence["outcome"], reason=done.why, environment=environment, version=version, stays=stays)
     platform = await informed(phase, await platform_of(phase.plan, environment), reason=reason)
+    if on_demand:
+        await expect_not_overtaken(phase, platform, environment)
 
     async def undo(lease: Lease, number: int) -> RollbackChoice:
         if on_demand:

@@ -27,7 +27,7 @@ async def rollback_under_way(phase: Phase, platform: Platform, position: Positio
         return None
     owners = await _owners_before(phase, found, environment)
     before = as_before(position.copy(), found, by=phase.owner, owners=owners, environment=environment)
-    if before["owner"] not in {found.run, None} and await is_rollback(str(before["owner"])):
+    if before["owner"] not in {found.run, None} and not found.is_released and await is_rollback(str(before["owner"])):
         before["owner"] = found.run  # it took over from that one, and has not chosen yet
     return found if is_under_way(await without_idle_release(before, environment), found) else None
 

@@ -52,11 +52,16 @@ async def test_a_rollback_that_has_the_newest_lease_fails_and_one_that_has_not_l
 
 @pytest.mark.parametrize("newer", [False, True])
 async def test_a_release_that_has_the_newest_lease_fails_and_is_rolled_back(monkeypatch: pytest.MonkeyPatch, newer: bool) -> None:  # noqa: FBT001
-    """It is not left open for another process, which there is none of."""
-    platform = FakePlatform()
+    """It is not left open for another process, which there is none of; after a wait it has no lease of staging, where it is done."""
+    platform, staging = FakePlatform(), FakePlatform()
+    await staging.acquire_lease("r1", takeover=True)
+
+    async def of_each(_plan: Any, environment: str) -> FakePlatform:
+        return staging if environment == "staging" else platform
+
     stand_ins = {
-        "_was_stopped": giving(what=False), "closing_entry": giving(None), "begin_phase": giving(PHASE), "platform_of": giving(platform),
-        "environments_reversed": lambda _: ["production"],
+        "_was_stopped": giving(what=False), "closing_entry": giving(None), "begin_phase": giving(PHASE), "platform_of": of_each,
+        "environments_reversed": lambda _: ["production", "staging"],
     }  # fmt: skip
     for name, value in stand_ins.items():
         monkeypatch.setattr(frame, name, value)

@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from flows.lifecycle.context import Phase
-from flows.rollout.under_way import without_idle_release
+from flows.rollout.under_way import rollback_under_way, without_idle_release
 from tasks.record import journal
 from tasks.record.left import find_left, forget_left, keep_left, note_release
+from tasks.record.without_key import rolling_back
 from tasks.rules.rollout.left import is_under_way
 from tests.flows.test_left import HERE, bring_back, offline, stand, storage, world
 from tests.flows.test_rollback_by_record import World
@@ -111,3 +112,17 @@ async def test_what_a_release_that_has_the_lease_prepares_is_its_own(world: Worl
     assert not is_under_way(await without_idle_release(world.platform.position, "production"), await find_left("shop", here=HERE))
     await world.released("rel2", "V0")
     assert (await without_idle_release(world.platform.position, "production"))["owner"] == "rel2"
+
+
+@pytest.mark.parametrize("owner", [None, "r9"])
+async def test_the_canary_of_a_release_is_not_taken_for_one_of_a_rollback(world: World, owner: str | None) -> None:
+    """Also if another rollback took over and has not chosen: all traffic would go to it, past its steps."""
+    await forget_left("shop", here=HERE, versions=["BAD"])
+    await keep_left("shop", here=HERE, version="BAD", serves="V0", run="r1", brought=("V0",))
+    await note_release("shop", here=HERE, version="V0")
+    await journal.append_entry("r9", "Asked", kind="opened", evidence={"flow": "rollback"})
+    stand(world, "BAD", "V0", previous="V0", owner=owner)
+    world.platform.position["percent"] = 5
+    await world.decide(bad="BAD")
+    with rolling_back():
+        assert await rollback_under_way(world.phase, world.platform, world.platform.position, "production") is None

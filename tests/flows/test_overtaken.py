@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from flows.rollout.left import forget_what_was_left
 from flows.rollout.overtaken import done_in, overtaken_in, stops_releases
 from tasks.lifecycle.clock import now
 from tasks.record import journal
-from tasks.record.left import find_left, forget_left, keep_left, note_over
+from tasks.record.left import find_left, forget_left, keep_left, note_over, unkeep_left
 from tasks.record.without_key import rolling_back
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
@@ -57,7 +58,7 @@ async def another_leaves(world: World, version: str, *, serves: str, is_over: bo
 async def is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch, *, bad: str = "BAD") -> str:
     """Try the first rollback again: it changes nothing, also where it sees that under its lease alone; gives why."""
     before = {name: world.platform.position[name] for name in ("baseline", "canary", "percent")}  # type: ignore[literal-required]
-    faults = await overtaken_in(world.phase, WHERE)
+    faults = (await overtaken_in(world.phase, WHERE)).faults
     world.platform.calls.clear()
     with pytest.raises(WorldMoved, match="since this rollback"):
         await bring_back(world, monkeypatch, bad=bad, to="")
@@ -71,7 +72,7 @@ async def is_left_alone(world: World, monkeypatch: pytest.MonkeyPatch, *, bad: s
 async def test_one_that_no_other_overtook_goes_on_to_its_end(world: World, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
     """As often as it is tried again, wherever it stopped."""
     await stopped(world, monkeypatch, at=at)
-    assert await overtaken_in(world.phase, WHERE) == {}
+    assert (await overtaken_in(world.phase, WHERE)).faults == {}
     await bring_back(world, monkeypatch, bad="BAD", to="")
     assert (world.platform.position["baseline"], world.platform.position["canary"]) == ("V0", None)
     assert await done_in(world.phase, WHERE) == {"production"}
@@ -110,7 +111,7 @@ async def test_a_release_that_was_aborted_over_the_bad_version_since_keeps_no_ro
     await journal.append_entry("rel2", "Asked", kind="opened", evidence={"flow": "release", "version": "2.1"})
     await keep_left("shop", here=HERE, version="2.1", serves="BAD", run="rel2")
     stand(world, "BAD", "2.1", previous="V0", owner="rel2")
-    assert await overtaken_in(world.phase, WHERE) == {}
+    assert (await overtaken_in(world.phase, WHERE)).faults == {}
     assert (await bring_back(world, monkeypatch, bad="BAD", to=""))[-3:] == ["prepare V0", "shift 100", "promote"]
 
 
@@ -133,7 +134,7 @@ async def test_a_version_that_was_released_since_serves_on(
 
     monkeypatch.setattr(overtaken, "find_last_deployed", deployed)
     world.platform.calls.clear()
-    assert version in (await overtaken_in(world.phase, WHERE))["production"]
+    assert version in (await overtaken_in(world.phase, WHERE)).faults["production"]
     if owner is None:
         await is_left_alone(world, monkeypatch)
 
@@ -151,12 +152,12 @@ async def test_one_that_had_not_chosen_aborts_no_release_that_was_asked_for_sinc
     """Nothing of what it is about is there any more."""
     stand(world, "BAD", previous="V0")
     assert await world.decide(bad="BAD") == "BAD"
-    assert await overtaken_in(world.phase, WHERE) == {}
+    assert (await overtaken_in(world.phase, WHERE)).faults == {}
     await journal.append_entry("rel", "Asked", kind="opened", evidence={"flow": "release", "version": "3.0"})
     stand(world, "BAD", "3.0", owner="rel")
-    assert await overtaken_in(world.phase, WHERE) == {}
+    assert (await overtaken_in(world.phase, WHERE)).faults == {}
     stand(world, "V0", "3.0", owner="rel")
-    assert "the release rel" in (await overtaken_in(world.phase, WHERE))["production"]
+    assert "the release rel" in (await overtaken_in(world.phase, WHERE)).faults["production"]
 
 
 async def test_a_platform_that_cannot_be_read_stops_no_rollback_before_it_takes_over(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -168,7 +169,7 @@ async def test_a_platform_that_cannot_be_read_stops_no_rollback_before_it_takes_
 
     with monkeypatch.context() as broken:
         broken.setattr(FakePlatform, "current", silent)
-        assert await overtaken_in(world.phase, WHERE) == {}
+        assert (await overtaken_in(world.phase, WHERE)).faults == {}
     assert await bring_back(world, monkeypatch, bad="BAD", to="") is not None
     assert (await find_left("shop", here=HERE, version="BAD")) is not None
 
@@ -216,5 +217,71 @@ async def test_where_a_rollback_is_done_it_takes_nothing_over_again(world: World
     await world.phase.append("Over", kind="rollback", environment="production", name="done", why="it is well", evidence=evidence)
     done = await done_in(world.phase, WHERE)
     asked: dict[str, Any] = {"reason": as_reason("x"), "to": "", "bad": "BAD", "restored": []}
-    found = await revert.roll_back_waves(world.phase, [WHERE], **asked, done=done)
+    found = await revert.roll_back_waves(world.phase, [WHERE], **asked, rests=done)
     assert (found["production"].passed, world.platform.calls) == (True, [])
+
+
+async def test_one_is_not_overtaken_by_another_that_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The bad version serves on alone; there would be no rollback left."""
+    await stopped(world, monkeypatch, at="prepare")
+    await another_leaves(world, "BAD", serves="V-1", is_over=False)
+    left = await find_left("shop", here=HERE)
+    assert left is not None
+    await unkeep_left("shop", here=HERE, left=left)
+    await journal.append_entry("r2", "Failed", kind="closed", evidence={"outcome": "failed"})
+    stand(world, "BAD", previous="V0")
+    world.platform.position["percent"] = 0
+    assert (await overtaken_in(world.phase, WHERE)).faults == {}
+    await bring_back(world, monkeypatch, bad="BAD", to="")
+    assert world.platform.position["baseline"] == "V0"
+
+
+@pytest.mark.parametrize("ahead_seconds", [0, 3600])
+async def test_a_moment_by_a_clock_that_was_ahead_is_none_of_a_release_since(
+    world: World, monkeypatch: pytest.MonkeyPatch, ahead_seconds: int
+) -> None:
+    """Another machine wrote it when it deployed the bad version."""
+    await stopped(world, monkeypatch, at="prepare")
+
+    async def deployed(*_: Any, **__: Any) -> datetime:
+        return now() + timedelta(seconds=ahead_seconds)
+
+    monkeypatch.setattr(overtaken, "find_last_deployed", deployed)
+    assert bool((await overtaken_in(world.phase, WHERE)).faults) == (ahead_seconds == 0)
+
+
+@pytest.mark.parametrize("is_done", [False, True])
+async def test_one_that_is_done_everywhere_stops_no_release(world: World, monkeypatch: pytest.MonkeyPatch, *, is_done: bool) -> None:
+    """It may be the fix, asked for after the rollback ended and before its record was closed."""
+    await stopped(world, monkeypatch, at="prepare")
+    if is_done:
+        await bring_back(world, monkeypatch, bad="BAD", to="")
+    done, came = await done_in(world.phase, WHERE), await overtaken_in(world.phase, WHERE)
+    assert stops_releases(WHERE, done=done, overtaken=came.faults) is not is_done
+
+
+async def test_where_it_cannot_be_read_once_it_chose_nothing_is_stopped_or_taken_over(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The platform may be silent for a moment, while a release since then stands there at half of the traffic."""
+
+    async def silent(*_: Any, **__: Any) -> None:
+        raise Temporary("the API server does not answer")
+
+    done: list[str] = []
+
+    async def noted(*_: Any, **__: Any) -> None:
+        done.append("stop")
+
+    async def decided(phase: Any, *_: Any, **__: Any) -> Any:
+        return phase, "BAD"
+
+    await stopped(world, monkeypatch, at="prepare")
+    world.platform.calls.clear()
+    for name, stand_in in {"_decided": decided, "_stop_releases": noted, "_stop_the_rest": noted, "expect_moved": none_of}.items():
+        monkeypatch.setattr(rollback, name, stand_in)
+    monkeypatch.setattr(revert, "faults_of_others", none_of)
+    monkeypatch.setattr(FakePlatform, "current", silent)
+    with rolling_back(), pytest.raises(Temporary):
+        await rollback._rolled_back(world.phase, [WHERE], asked_for(bad="BAD"), file=None)
+    assert done == [call for call in world.platform.calls if call.startswith("acquire_lease")] == []
