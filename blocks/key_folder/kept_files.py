@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from cryptography.fernet import Fernet, InvalidToken
 
@@ -21,8 +21,12 @@ from blocks.errors import Refused
 from blocks.key_folder.key_file import derive, give_to_owner, key_path, make_folder, read_key, replace_file
 from blocks.key_folder.policy_files import expect_safe
 
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
 SUFFIX = ".kept"
 MAX_BYTES = 16_000_000
+M = TypeVar("M", bound="BaseModel")
 
 
 class NotKept(Refused):
@@ -122,6 +126,28 @@ def read_kept(folder: str, name: str, *, what: str) -> dict[str, Any] | None:
         Refused: The file is unsafe, or cannot be read.
     """
     return _read(kept_path(folder, name), f"{folder}/{name}", _cipher, what=what)
+
+
+def read_kept_as(folder: str, name: str, model: type[M], *, what: str, whose: str) -> M | None:
+    """Read a kept value as a model; None if nothing is kept.
+
+    Args:
+        folder: Which kind it is.
+        name: What it is about.
+        model: Its form.
+        what: What it is for, as in `write_kept`.
+        whose: What cannot be read then, for the message.
+
+    Raises:
+        Refused: As `read_kept`, or another version of Shipway wrote it.
+    """
+    from pydantic import ValidationError  # noqa: PLC0415 - commands that read kept names alone need no models
+
+    found = read_kept(folder, name, what=what)
+    try:
+        return None if found is None else model.model_validate(found)
+    except ValidationError as error:
+        raise Refused(f"{whose} cannot be read: {error.error_count()} field(s) are wrong, as of another version") from None
 
 
 def read_all_kept(folder: str, names: Iterable[str], *, what: str) -> Iterator[tuple[str, dict[str, Any]]]:

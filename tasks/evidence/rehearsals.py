@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from prefect import task
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from blocks.errors import Refused
-from blocks.key_folder.kept_files import NotKept, locked, read_kept, write_kept
+from blocks.key_folder.kept_files import NotKept, locked, read_kept_as, write_kept
 from blocks.platform import Platform, Strategic
 from blocks.runs_programs import RunsPrograms
 from blocks.script.hosts.platform import ScriptHosts
@@ -73,13 +73,8 @@ def read_rehearsals(service: str) -> list[Rehearsal]:
     Raises:
         Refused: The file was changed, or cannot be read.
     """
-    found = read_kept(FOLDER, service, what=WHAT)
-    try:
-        return [] if found is None else latest_first(_Kept.model_validate(found).rehearsals)
-    except ValidationError as error:
-        raise Refused(
-            f"the file {WHAT} of {service} cannot be read: {error.error_count()} field(s) are wrong, as of another version"
-        ) from None
+    found = read_kept_as(FOLDER, service, _Kept, what=WHAT, whose=f"the file {WHAT} of {service}")
+    return [] if found is None else latest_first(found.rehearsals)
 
 
 def keep_rehearsal(found: Rehearsal) -> None:

@@ -12,10 +12,8 @@ from uuid import UUID
 from prefect import get_client, task
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
-from pydantic import ValidationError
 
-from blocks.errors import Refused
-from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept, remove_kept, write_kept
+from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept_as, remove_kept, write_kept
 from blocks.key_folder.key_file import secret_name
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
@@ -43,13 +41,7 @@ def read_observed(service: str) -> Observed | None:
     Raises:
         Refused: The file was changed, or cannot be read.
     """
-    found = read_kept(FOLDER, service, what=WHAT)
-    try:
-        return None if found is None else Observed.model_validate(found)
-    except ValidationError as error:
-        raise Refused(
-            f"the file {WHAT} of {service} cannot be read: {error.error_count()} field(s) are wrong, as of another version"
-        ) from None
+    return read_kept_as(FOLDER, service, Observed, what=WHAT, whose=f"the file {WHAT} of {service}")
 
 
 def begin_observed(service: str, observed: Observed | None, *, release: str, since: datetime) -> None:

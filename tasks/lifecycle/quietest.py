@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict
 
 from blocks.errors import Refused
-from blocks.key_folder.kept_files import kept_names, kept_path, locked, read_kept, remove_kept, write_kept
+from blocks.key_folder.kept_files import kept_names, kept_path, locked, read_kept_as, remove_kept, write_kept
 from tasks.lifecycle.clock import now
 from tasks.rules.plan.plan import Plan
 from tasks.rules.windows.quietest import Chosen, chosen_in_words, why_unknown
@@ -65,11 +65,7 @@ def read_quietest(service: str) -> KeptQuietest | None:
     Raises:
         Refused: The file was changed, or cannot be read.
     """
-    found = read_kept(FOLDER, service, what=WHAT)
-    try:
-        return None if found is None else KeptQuietest.model_validate(found)
-    except ValidationError as error:
-        raise Refused(f"{WHAT} {service} cannot be read: {error.error_count()} field(s) are wrong, as of another version") from None
+    return read_kept_as(FOLDER, service, KeptQuietest, what=WHAT, whose=f"{WHAT} {service}")
 
 
 def keep_quietest(service: str, kept: KeptQuietest) -> None:
