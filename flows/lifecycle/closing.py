@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from blocks.errors import Temporary
+from blocks.errors import ShipwayError, Superseded, Temporary
 from blocks.outside_text import OutsideText, as_ending
-from flows.lifecycle.context import Phase
+from flows.lifecycle.context import Phase, platform_of
+from tasks.lifecycle.retries import as_temporary
 from tasks.notify import alert
 from tasks.record.journal import append_entry
 from tasks.record.kept_entries import kept_entries
 from tasks.rules.lifecycle.ending import QUIET, Ending, while_closing
-from tasks.rules.plan.targets import production_of
 
 
-async def ending_while_closing(
-    run: str, ending: Ending, *, plan: Callable[[], Awaitable[Phase | None]], is_ours: Callable[[Phase, str], Awaitable[bool]]
-) -> Ending:
+async def ending_while_closing(run: str, ending: Ending, *, owns: Callable[[], Awaitable[bool]]) -> Ending:
     """Give the ending of a run: one that only waited for ticks of what is done after its deployment ends as deployed.
 
     What is kept beside the key says that it did, so that neither a storage that does not answer nor a changed record rolls it back.
@@ -27,14 +24,23 @@ async def ending_while_closing(
     Args:
         run: Its flow run id.
         ending: Why it ends.
-        plan: Takes its plan; None if it has no readable one.
-        is_ours: Says whether an environment still belongs to the release, also where that cannot be read.
+        owns: Says whether production still belongs to the release.
     """
     turned = while_closing(ending, await kept_entries(run))
-    if turned is ending or (phase := await plan()) is None:
-        return turned
-    targets = [place.environment for place in production_of(phase.plan)]
-    return turned if all(await asyncio.gather(*(is_ours(phase, name) for name in targets))) else ending
+    return turned if turned is ending or await owns() else ending
+
+
+async def is_ours(phase: Phase, environment: str) -> bool:
+    """Say whether a completed target still belongs to this release; one that cannot be read must keep no other from its rollback."""
+    try:
+        position = await (await platform_of(phase.plan, environment)).current()
+    except Superseded:
+        raise
+    except Exception as error:
+        if not isinstance(error, ShipwayError) and as_temporary(error) is None:
+            raise
+        return True
+    return position["owner"] == phase.owner
 
 
 async def close_record(

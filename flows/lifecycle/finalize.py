@@ -17,7 +17,7 @@ from prefect.states import Completed, Failed
 from blocks.errors import BadInput, Refused, ShipwayError, Superseded, Tampered, Temporary
 from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.acting import acting_for
-from flows.lifecycle.closing import close_record, ending_while_closing
+from flows.lifecycle.closing import close_record, ending_while_closing, is_ours
 from flows.lifecycle.context import Phase, begin_phase, platform_of
 from flows.lifecycle.observed import observe_deployed
 from flows.lifecycle.publishing import publish
@@ -59,9 +59,9 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
     Raises:
         Temporary: A platform does not answer; the keeper tries again.
     """
-    with rolling_back(), acting_for(run):
+    with rolling_back():
         plan, version = as_opened(await read_entry(run, "opened"), plan=plan, version=version)
-        ending = await ending_while_closing(run, ending, plan=partial(phase_to_end, plan, run), is_ours=_is_ours)
+        ending = await ending_while_closing(run, ending, owns=partial(_owns_production, plan, run))
     with acting_for(run), rolling_back(on=ending.name != "deployed"):
         if not marked:
             await retried(mark_running)(run)
@@ -195,21 +195,16 @@ async def _staying(phase: Phase) -> tuple[str, ...]:
     """Name the targets that keep the version although this release is rolled back: completed, kept by the plan, and still its own."""
     names = [place.environment for place in production_of(phase.plan)]
     kept = staying(phase.plan, reached(await read_entries(phase.owner), "promote", names))
-    ours = await asyncio.gather(*(_is_ours(phase, name) for name in kept))
+    ours = await asyncio.gather(*(is_ours(phase, name) for name in kept))
     return tuple(name for name, yes in zip(kept, ours, strict=True) if yes)
 
 
-async def _is_ours(phase: Phase, environment: str) -> bool:
-    """Say whether a completed target still belongs to this release; one that cannot be read must keep no other from its rollback."""
-    try:
-        position = await (await platform_of(phase.plan, environment)).current()
-    except Superseded:
-        raise
-    except Exception as error:
-        if not isinstance(error, ShipwayError) and as_temporary(error) is None:
-            raise
-        return True
-    return position["owner"] == phase.owner
+async def _owns_production(plan: str, run: str) -> bool:
+    """Say whether every target of production still belongs to this release, also where that cannot be read."""
+    with acting_for(run):
+        phase = await phase_to_end(plan, run)
+        targets = [place.environment for place in production_of(phase.plan)] if phase else []
+        return phase is None or all(await asyncio.gather(*(is_ours(phase, name) for name in targets)))
 
 
 async def roll_back_or_again(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> dict[str, RollbackResult]:

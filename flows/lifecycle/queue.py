@@ -12,9 +12,10 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.lock import busy, lock_service, request_stop, request_stop_by_tags
 from tasks.lifecycle.retries import retried
 from tasks.lifecycle.run_labels import wake_by
-from tasks.record.journal import append_entry, read_entries, read_entry
+from tasks.record.journal import append_entry, flow_of, read_entries
 from tasks.record.kept_entries import kept_entries
 from tasks.rules.approval.closing import gives_way_at
+from tasks.rules.evidence.rehearsal import REHEARSE
 from tasks.rules.plan.targets import environments_reversed
 from tasks.rules.record.durations import QUEUE, SUSPENDS_UNTIL, WAITS_FOR
 from tasks.rules.rollout.waiting import has_begun_work
@@ -40,7 +41,8 @@ async def lock_or_wait(phase: Phase, *, run: str) -> None:
         return
     if has_begun_work(await read_entries(run)):  # in the queue what it has changed would stay as it is, unwatched
         raise Refused(f"{phase.plan.service} was taken by {lock.holder} while this release was under way; what it changed is rolled back")
-    gives_way = None if await _asks_to_rehearse(run) else gives_way_at(await kept_entries(lock.holder.run))
+    is_rehearsal = await flow_of(run) == REHEARSE  # for which no release ends its wait
+    gives_way = None if is_rehearsal else gives_way_at(await kept_entries(lock.holder.run))
     if phase.plan.on_conflict == "refuse" and gives_way is None:
         raise Refused(busy(phase.plan.service, lock.holder))
     if phase.plan.on_conflict == "supersede" and gives_way is None:
@@ -54,9 +56,3 @@ async def lock_or_wait(phase: Phase, *, run: str) -> None:
     if gives_way is not None:
         await retried(wake_by)(lock.holder.run, at=gives_way)
     await wait_until(now() + LOOK_AGAIN, name=QUEUE, polls=True)
-
-
-async def _asks_to_rehearse(run: str) -> bool:
-    """Say if a run is a rehearsal, for which no release ends its wait."""
-    opened = await read_entry(run, "opened")
-    return opened is not None and opened.evidence.get("flow") == "rehearse"

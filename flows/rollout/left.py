@@ -16,7 +16,7 @@ from flows.rollout.under_way import may_turn_round, note_that_it_goes_on, rollba
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.record.before import find_before, keep_before
-from tasks.record.journal import read_entry, say
+from tasks.record.journal import flow_of, read_entry, say
 from tasks.record.left import (
     files_of_left,
     find_last,
@@ -71,7 +71,7 @@ async def keep_what_is_left(
 
     A version that was made to fail is not a bad one: after a rehearsal, rollbacks may return to it as before.
     """
-    if await is_rehearsal(phase):
+    if await flow_of(phase.owner) == REHEARSE:
         return
     stands = await rollback_under_way(phase, platform, position, environment)
     bad = (await bad_name(phase, platform, position, environment=environment, bad=bad)).bad or bad
@@ -92,12 +92,6 @@ async def keep_what_is_left(
         )  # fmt: skip
     if stands is not None and choice.kind == "abort":
         await forget_that_it_was_left(service, here=here, version=choice.version)
-
-
-async def is_rehearsal(phase: Phase) -> bool:
-    """Say whether a run rehearses a rollback, by its own record."""
-    opened = await read_entry(phase.owner, "opened")
-    return opened is not None and opened.evidence.get("flow") == REHEARSE
 
 
 async def note_rollback_over(phase: Phase, platform: Platform, environment: str) -> None:

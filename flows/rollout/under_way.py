@@ -9,7 +9,7 @@ from flows.lifecycle.context import Phase
 from flows.lifecycle.here import is_asked_here
 from flows.rollout.migrations import read_here
 from tasks.lifecycle.kept_runs import RUN
-from tasks.record.journal import read_entries, read_entry
+from tasks.record.journal import flow_of, read_entries, read_entry
 from tasks.record.left import find_last
 from tasks.rules.record.entries import moment, select
 from tasks.rules.rollout.left import Left, as_before, is_under_way
@@ -68,8 +68,7 @@ async def without_idle_release(position: Position, environment: str) -> Position
 
 async def is_rollback(run: str) -> bool:
     """Say whether a run is a rollback on demand, by its own record."""
-    opened = await read_entry(run, "opened") if RUN.fullmatch(run) else None
-    return opened is not None and opened.evidence.get("flow") == "rollback"
+    return RUN.fullmatch(run) is not None and await flow_of(run) == "rollback"
 
 
 async def may_turn_round(phase: Phase, left: Left) -> bool:

@@ -20,14 +20,15 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.states import AwaitingRetry
 
-from blocks.key_folder.key_file import key_path, secret_name
+from blocks.key_folder.key_file import key_path
 from blocks.server import keeper_watch
+from tasks.lifecycle.asking import ask_for_run
 from tasks.lifecycle.kept_runs import count_start, times_started
 from tasks.lifecycle.lock import OPEN
 from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.run_labels import whatever_is_left
 from tasks.lifecycle.seeing import BEATING, forget_gone, marked_at, see, see_deleted
-from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, may_live, will_be_done
+from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, may_live
 
 KEEPER = keeper_watch.FLOW
 KEPT_IDLE_RUNS = 20
@@ -116,11 +117,8 @@ async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | No
         parameters = {"run": run, "reason": f"keeper: {reason}", "cancelled": cancelled}
         minute = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M")[: None if alive is False else -1]
         for number in range(MOST_ASKED):
-            key = await asyncio.to_thread(secret_name, f"settle-{run}-{minute}-{number}")
-            found = await client.create_flow_run_from_deployment(deployment.id, parameters=parameters, idempotency_key=key)
-            state, due = found.state_type, found.state.state_details.scheduled_time if found.state else None
-            is_it = found.parameters.get("run") == run and found.deployment_id == deployment.id
-            if is_it and state and will_be_done(state.value, due=due, now=datetime.now(UTC)):
+            key = f"settle-{run}-{minute}-{number}"
+            if (await ask_for_run(client, deployment.id, parameters, key=key, names=["run"], at=datetime.now(UTC)))[1]:
                 return
 
 

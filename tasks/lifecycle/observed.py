@@ -14,13 +14,12 @@ from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 
 from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept_as, remove_kept, write_kept
-from blocks.key_folder.key_file import secret_name
 from tasks.lifecycle.apart import apart
+from tasks.lifecycle.asking import ask_for_run
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.looked import keep_looks
 from tasks.lifecycle.retries import OBSERVE
 from tasks.rules.lifecycle.observed import Observed, ObservedPlace, put_off
-from tasks.rules.lifecycle.reconcile import will_be_done
 from tasks.rules.metrics.facts import Looks
 
 FOLDER, WHAT = "observed", "which says what is observed after a deployment"
@@ -141,10 +140,8 @@ async def _ask(client: PrefectClient, deployment: UUID, one: Observed, at: datet
         The run that will look; None if all were lost.
     """
     for number in range(MOST_ASKED):
-        key = await asyncio.to_thread(secret_name, f"observe-{one.release}-{one.number}-{number}")
-        run = await client.create_flow_run_from_deployment(deployment, parameters={"release": one.release}, idempotency_key=key)
-        due = run.state.state_details.scheduled_time if run.state else None
-        is_it = run.parameters.get("release") == one.release and run.deployment_id == deployment and at - (run.created or at) < ASKED_FOR
-        if is_it and run.state_type and will_be_done(run.state_type.value, due=due, now=at):
+        key, wanted = f"observe-{one.release}-{one.number}-{number}", {"release": one.release}
+        run, does_it = await ask_for_run(client, deployment, wanted, key=key, names=wanted, at=at)
+        if does_it and at - (run.created or at) < ASKED_FOR:
             return run
     return None

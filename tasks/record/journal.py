@@ -125,6 +125,12 @@ async def read_entry(
     return found or (await kept_entry(release, key) if kind in KINDS else None)
 
 
+async def flow_of(run: str) -> str:
+    """Name the flow of a run, by the entry that opened its record; "" if that is not known. Errors as of `read_entry`."""
+    opened = await read_entry(run, "opened")
+    return str(opened.evidence.get("flow") or "") if opened else ""
+
+
 def safe_name(name: str) -> str:
     """Give a name that may come from outside, such as a version, in a form that every record takes; "" stays so."""
     return safe_key(name) if name else ""

@@ -11,15 +11,14 @@ from typing import Any, NamedTuple
 from prefect import get_client, task
 
 from blocks.errors import Refused
-from blocks.key_folder.key_file import secret_name
 from tasks.lifecycle.apart import apart
+from tasks.lifecycle.asking import ask_for_run
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import has_open_head, is_closed
 from tasks.lifecycle.observed import observed_services, read_observed, replace_observed
 from tasks.lifecycle.retries import OBSERVE
 from tasks.record.kept_entries import kept_entry
 from tasks.rules.lifecycle.observed import Observed
-from tasks.rules.lifecycle.reconcile import will_be_done
 from tasks.rules.record.entries import key_of
 
 DEPLOYMENT = "rollback/rollback"
@@ -48,13 +47,9 @@ async def request_rollback(one: Observed, *, reason: str) -> Requested:
     async with get_client() as client:
         deployment = await client.read_deployment_by_name(DEPLOYMENT)
         for number in range(one.asked, one.asked + MOST_ASKED):
-            key = await asyncio.to_thread(secret_name, f"late-failure-{one.release}-{number}")
-            run = await client.create_flow_run_from_deployment(deployment.id, parameters=wanted, idempotency_key=key)
-            if await _has_begun(one, str(run.id)):
-                return Requested(str(run.id), number)
-            due = run.state.state_details.scheduled_time if run.state else None
-            is_it = run.deployment_id == deployment.id and all(run.parameters.get(name) == value for name, value in _wanted(one).items())
-            if is_it and run.state_type and will_be_done(run.state_type.value, due=due, now=now()):
+            key = f"late-failure-{one.release}-{number}"
+            run, does_it = await ask_for_run(client, deployment.id, wanted, key=key, names=_wanted(one), at=now())
+            if does_it or await _has_begun(one, str(run.id)):
                 return Requested(str(run.id), number)
     raise Refused(f"its last {MOST_ASKED} requests ended before they began, or others made runs in their place; roll back by hand")
 

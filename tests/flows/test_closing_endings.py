@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+from contextlib import nullcontext
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,6 +15,7 @@ from flows.lifecycle import closing
 from tasks.rules.lifecycle.ending import Ending
 
 FAILED, DEPLOYED = Ending("failed", as_ending("its process is gone")), Ending("deployed", as_ending("it waits"))
+finalize: Any = importlib.import_module("flows.lifecycle.finalize")
 TARGETS = ("production/eu", "production/us")
 
 
@@ -32,7 +36,7 @@ async def test_it_ends_as_deployed_only_while_production_is_its_own(
     async def entries(_: str) -> list[Any]:
         return []
 
-    async def plan() -> Any:
+    async def phase(*_: Any) -> Any:
         return SimpleNamespace(plan=None)
 
     async def is_ours(_phase: Any, environment: str) -> bool:
@@ -40,5 +44,8 @@ async def test_it_ends_as_deployed_only_while_production_is_its_own(
 
     monkeypatch.setattr(closing, "kept_entries", entries)
     monkeypatch.setattr(closing, "while_closing", lambda ending, _: ending if turned is FAILED else turned)
-    monkeypatch.setattr(closing, "production_of", lambda _: [SimpleNamespace(environment=name) for name in TARGETS])
-    assert await closing.ending_while_closing("r1", FAILED, plan=plan, is_ours=is_ours) is expected
+    stand_ins: dict[str, Any] = {"phase_to_end": phase, "is_ours": is_ours, "acting_for": nullcontext}
+    stand_ins["production_of"] = lambda _: [SimpleNamespace(environment=name) for name in TARGETS]
+    for name, value in stand_ins.items():
+        monkeypatch.setattr(finalize, name, value)
+    assert await closing.ending_while_closing("r1", FAILED, owns=partial(finalize._owns_production, "plan.yaml", "r1")) is expected

@@ -71,6 +71,7 @@ class Places:
         monkeypatch.setattr(moved, "platform_of", self.platform_of)
         monkeypatch.setattr(revert, "read_position", self.act("read"))
         monkeypatch.setattr(closing, "append_entry", nothing)
+        monkeypatch.setattr(closing, "platform_of", self.platform_of)
         monkeypatch.setattr(finalize, "environments_reversed", lambda _: [US, EU, "staging"])
         monkeypatch.setattr(finalize, "waves_reversed", lambda _: [[US, EU]])
         monkeypatch.setattr(finalize, "release_lease", self.act("give up"))
@@ -244,7 +245,7 @@ async def test_the_record_says_what_is_known_of_a_target_that_does_not_answer(mo
 async def test_a_completed_target_that_cannot_be_read_counts_as_staying(monkeypatch: pytest.MonkeyPatch, error: ShipwayError) -> None:
     """It must not keep the others from going back."""
     Places(monkeypatch, US, error)
-    assert await finalize._is_ours(PLAN, US)  # type: ignore[arg-type]
+    assert await closing.is_ours(PLAN, US)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("canary", ["1.1", None])

@@ -11,6 +11,7 @@ import pytest
 from blocks.errors import Refused
 from blocks.key_folder.heads import Head, keep_head
 from blocks.key_folder.key_file import create_key, key_path
+from tasks.lifecycle import asking
 from tasks.lifecycle.observed import begin_observed, read_observed, replace_observed
 from tasks.record.kept_entries import keep_entry
 from tasks.rollout import late_rollback
@@ -121,7 +122,7 @@ async def test_a_rollback_whose_parameters_were_changed_is_requested_again(api: 
 async def test_runs_that_others_made_in_its_place_are_passed_over(api: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """A few at a time, so that the keeper's turn ends."""
     one = await requested()
-    monkeypatch.setattr(late_rollback, "secret_name", str)
+    monkeypatch.setattr(asking, "secret_name", str)
     for number in range(MOST_ASKED):
         api.runs[f"late-failure-r1-{number}"] = run(DEPLOYMENT, "SCHEDULED", plan="/home/eve/plan.yaml")
     with pytest.raises(Refused, match="by hand"):
