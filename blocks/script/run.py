@@ -8,8 +8,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -133,16 +133,48 @@ async def follow(folder: Path, run: Run, shown: Shown, *, stop_seconds: float) -
     await asyncio.to_thread(_wait_until_begun, folder)
     reader, delay = Reader(run_folder(folder, run)), FIRST_LOOK_SECONDS
     try:
-        while await asyncio.to_thread(is_under_way, folder, run):
-            for line in await asyncio.to_thread(reader.read):
-                shown.show(line)
-            await asyncio.to_thread(_end_if_late, folder, run, stop_seconds)
-            await asyncio.sleep(delay)
-            delay = min(delay * SLOWER, SLOWEST_LOOK_SECONDS)
+        with _watched(run_folder(folder, run)) as has_ended:
+            while await asyncio.to_thread(is_under_way, folder, run):
+                for line in await asyncio.to_thread(reader.read):
+                    shown.show(line)
+                await asyncio.to_thread(_end_if_late, folder, run, stop_seconds)
+                await _pause(delay, has_ended)
+                delay = min(delay * SLOWER, SLOWEST_LOOK_SECONDS)
         for line in await asyncio.to_thread(reader.read, is_last=True):
             shown.show(line)
     finally:
         reader.close()
+
+
+@contextmanager
+def _watched(place: Path) -> Iterator[asyncio.Event]:
+    """Give what is set as soon as a run's wrapper has ended, so that the end is seen at once and not at the next look."""
+    has_ended, wrapper, loop = asyncio.Event(), processes.recorded(place / PROCESS), asyncio.get_running_loop()
+    handle = None if wrapper is None else processes.watch(wrapper)
+    if handle is None:
+        yield has_ended
+        return
+
+    def end() -> None:
+        loop.remove_reader(handle)
+        has_ended.set()
+
+    loop.add_reader(handle, end)
+    try:
+        yield has_ended
+    finally:
+        loop.remove_reader(handle)
+        os.close(handle)
+
+
+async def _pause(seconds: float, has_ended: asyncio.Event) -> None:
+    """Wait; where the wrapper ends meanwhile, no longer."""
+    if has_ended.is_set():  # what it started outlives it, as after SIGKILL
+        await asyncio.sleep(seconds)
+        return
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await has_ended.wait()
 
 
 async def end(folder: Path, run: Run, shown: Shown, *, stop_seconds: float) -> None:
