@@ -24,7 +24,7 @@ from blocks.script.effects import Environment
 from blocks.script.programs import commands_before, plain, working_folder
 from blocks.script.settings import ENVIRONMENT, FOLDER, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, VERSION_ADDRESS, Scripts, fault
 from blocks.script.state import Notes
-from blocks.script.tries import as_replaced
+from blocks.script.tries import as_replaced, has_failed
 from blocks.script.words import ALL_PERCENT, Act, check_version, previous_after, progress_lines
 
 NO_CANARY: dict[str, Any] = {"canary": None, "touched": False, "promotes": False, "owed": []}
@@ -101,12 +101,13 @@ class ScriptPlatform(ScriptBlock):
         """
         check_version(version)
         environment = self._environment()
-        notes, _ = await environment.settle(lease)
+        notes, ended = await environment.settle(lease)
         await environment.check_programs()
-        position = await environment.position()
+        act_failed = has_failed(notes, ended, lease)
+        position = await environment.position(observes=act_failed)
         if position["canary"] not in {None, version} or version == position["baseline"] or (not environment.splits and position["percent"]):
             position = await self._undo(environment, lease, position)
-        if "trouble" in position and not notes.get("rollback"):
+        if "trouble" in position and not notes.get("rollback") and not (act_failed and position["canary"] == version):
             raise WorldMoved(position["trouble"])
         position = as_replaced(notes, version, position, rolls_back=self._rolls_back)
         if version == position["baseline"]:
@@ -137,19 +138,18 @@ class ScriptPlatform(ScriptBlock):
         if not environment.splits and percent not in {0, ALL_PERCENT}:
             fix = "Let production have one step of 100 %, or give the block a script `shift`"
             raise BadInput(f"without a script `shift` {percent} % cannot be made", field="percent", fix=fix)
-        notes, _ = await environment.settle(lease)
-        position = await environment.position()
+        notes, ended = await environment.settle(lease)
+        position = await environment.position(observes=has_failed(notes, ended, lease))
         if (canary := position["canary"]) is None:
             if percent:
                 raise WorldMoved(f"{self.service} has no canary to send {percent} % to. Prepare a version first")
             return
-        if "trouble" in position and percent and not notes.get("rollback"):
-            raise WorldMoved(position["trouble"])
         previous = position["baseline"] or ""
-        if environment.splits:
-            await environment.bring_about(lease, Act("shift", canary, previous, percent), limit_seconds=self.timeout_seconds)
-        elif percent:
-            await environment.bring_about(lease, Act("deploy", canary, previous), limit_seconds=self.timeout_seconds)
+        act = Act("shift", canary, previous, percent) if environment.splits else Act("deploy", canary, previous)
+        if "trouble" in position and percent and not notes.get("rollback") and not has_failed(notes, ended, lease, act):
+            raise WorldMoved(position["trouble"])
+        if percent or environment.splits:
+            await environment.bring_about(lease, act, limit_seconds=self.timeout_seconds)
         else:
             await self._restore(environment, lease, position)
 

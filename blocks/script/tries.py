@@ -40,6 +40,20 @@ def ours_of(run: Run | None, ended: Ended | None, act: Act, lease: Lease, *, is_
     return Ours(run, ended) if is_new or not ended.asks_again else None
 
 
+def has_failed(notes: Notes, ended: Ended | None, lease: Lease, act: Act | None = None) -> bool:
+    """Say whether the newest run is a script of this owner that failed: what it left is for the plan or people, who may let it run again.
+
+    Args:
+        notes: What is noted.
+        ended: How the newest run ended.
+        lease: Who acts now.
+        act: What it was to bring about; None is any effect that moves the release forward.
+    """
+    if (run := notes["run"]) is None or ended is None or not ended.has_begun or (ended.is_known and ended.exit_code == 0):
+        return False
+    return run["owner"] == lease["owner"] and (act_of(run).is_forward if act is None else act_of(run) == act)
+
+
 def failed_before(run: Run | None, act: Act, lease: Lease) -> int:
     """Give how often a script failed before its newest run, which may have asked for another one since, or never begun."""
     return run.get("failed_before", 0) if run is not None and _is_by(run, act, lease) else 0

@@ -19,7 +19,11 @@ __all__ = ["scripts"]
 pytestmark = [pytest.mark.server, pytest.mark.faults, pytest.mark.timeout(300)]
 FAILS_WHILE = """#!/bin/sh
 echo "$*" >>calls
-if [ "$1 $2" = "deploy 1.1" ] && [ -f full ]; then echo "no space left on [shard-7](https://evil.example)"; exit 4; fi
+if [ "$1 $2" = "deploy 1.1" ] && [ -f full ]; then
+    ./quotes.sh deploy ""  # it stops what runs first, as scripts do: then `status` names nothing
+    echo "no space left on [shard-7](https://evil.example)"
+    exit 4
+fi
 exec ./quotes.sh "$@"
 """
 

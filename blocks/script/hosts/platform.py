@@ -25,7 +25,7 @@ from blocks.script.hosts.counts import summed
 from blocks.script.hosts.effects import OnHost
 from blocks.script.hosts.joined import Joined
 from blocks.script.hosts.pool import Connect, Key
-from blocks.script.hosts.position import addresses, changes, having, trouble_of_others
+from blocks.script.hosts.position import addresses, changes, having, of_others, trouble_of_others
 from blocks.script.hosts.reach import CONNECTING, Reach
 from blocks.script.hosts.settings import HostText, expect_meant
 from blocks.script.hosts.shares import course, number_of
@@ -136,7 +136,7 @@ class ScriptHosts(ScriptBlock):
                 return
             rolls_back = notes.get("rollback", False)
             if percent and not rolls_back:
-                expect_known(answers, errors, what=f"a share of {percent} %")
+                expect_known(of_others(answers), errors, what=f"a share of {percent} %")
                 if trouble := trouble_of_others(notes, answers):
                     raise WorldMoved(trouble)
             which = course(together.names, having(notes, answers), number, at_once=self.at_once)

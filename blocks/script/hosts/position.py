@@ -21,12 +21,14 @@ class Answer(NamedTuple):
         running: What its `status` printed; None if that is not known.
         fault: Why it is not known.
         touched: Whether a script ran there for the canary, and was not rolled back.
+        may_pass: Whether the fault may pass, as of a connection.
     """
 
     host: str
     running: Running | None
     fault: str = ""
     touched: bool = False
+    may_pass: bool = False
 
 
 def having(known: Known, answers: Sequence[Answer]) -> tuple[str, ...]:
@@ -91,6 +93,11 @@ def trouble_of_others(known: Known, answers: Sequence[Answer]) -> str:
     """Say what is wrong on hosts where no script acted for the canary; where one did and failed, it is for who may run it again."""
     others = [one for one in answers if not one.touched]
     return _trouble(known, others, is_noted=known["baseline"] is not None)
+
+
+def of_others(answers: Sequence[Answer]) -> list[Answer]:
+    """Leave out the hosts where a script of ours acted and `status` fails since: they are for who may run it again."""
+    return [one for one in answers if one.running is not None or one.may_pass or not one.touched]
 
 
 def changes(answers: Sequence[Answer], version: str) -> list[str]:

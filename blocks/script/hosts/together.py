@@ -75,7 +75,7 @@ class Together:
                 return Answer(host.host, running, touched=touched)
             except ShipwayError as error:
                 errors.append(error)
-                return Answer(host.host, None, error_text(error), touched)
+                return Answer(host.host, None, error_text(error), touched, isinstance(error, Temporary))
 
         return await _each(self.hosts, ask, at_once=AT_ONCE), errors, verified
 

@@ -72,6 +72,36 @@ async def test_a_second_run_that_does_it_is_enough(app: App) -> None:
     assert (position["canary"], position["percent"]) == ("1.1", 100)
 
 
+LEFT = {"nothing": ": >version", "no answer": "rm version", "another version": "echo 0.9 >version"}
+
+
+@pytest.mark.parametrize("left", LEFT.values(), ids=LEFT)
+@pytest.mark.parametrize("by", ["one step", "shares"])
+async def test_what_a_script_that_failed_left_does_not_keep_it_from_being_run_again(app: App, left: str, by: str) -> None:
+    """Most stop what ran before they start the new version: after that `status` names nothing, or fails."""
+    script, more = (app.folder / "app.sh").read_text(), dict[str, Any]()
+    if by == "shares":
+        script = script.replace('echo "$2" >version\n    ;;', 'echo "1.0 $2 0" >version\n    ;;')
+        commands = {**app.platform().scripts.model_dump(), "shift": ["./app.sh", "shift", "{version}"]}
+        more = {"scripts": commands, "version_address": "http://127.0.0.1:1/{version}"}
+    (app.folder / "app.sh").write_text(script.replace("deploy)", f"deploy)\n[ -e ok ] || {{ {left}; exit 4; }}", 1))
+    lease = await app.platform(**more).acquire_lease("run-1")
+
+    async def deploy(by_people: Mapping[str, int]) -> None:
+        platform = allowing(app, 0, by_people, **more)
+        await platform.prepare("1.1", lease, timeout_seconds=5)
+        if by == "one step":
+            await platform.shift(100, lease)
+
+    for _ in range(2):  # without a word of theirs it fails again, and is not run
+        with pytest.raises(ScriptFailed, match="exited with 4"):
+            await deploy({})
+    assert app.lines("deployed") == []
+    (app.folder / "ok").touch()
+    await deploy({"deploy 1.1": 1})
+    assert app.lines("deployed") == ["1.1"]
+
+
 @pytest.mark.parametrize("version", ["1.1-lies", "1.1-hangs"])
 async def test_what_timed_out_or_did_not_do_it_is_run_again_by_people_alone(app: App, version: str) -> None:
     """A retry by the plan would run it blindly: it did not say that it failed."""

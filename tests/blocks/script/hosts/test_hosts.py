@@ -18,7 +18,10 @@ from tests.blocks.script.hosts.accounts import accounts
 from tests.blocks.script.hosts.farms import Farm, make_farm
 
 pytestmark = pytest.mark.slow
-FAILS = '#!/bin/sh\n[ "$1" != deploy ] || [ -e fixed ] || { echo "$1 $2" >>asked; echo no space left; exit 3; }\nexec ./real.sh "$@"\n'
+FAILS = """#!/bin/sh
+[ "$1" != deploy ] || [ -e fixed ] || { echo "$1 $2" >>asked; LEFT; echo no space left; exit 3; }
+exec ./real.sh "$@"
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -48,11 +51,11 @@ def reached(farm: Farm, platform: ScriptHosts) -> ScriptHosts:
     return platform
 
 
-def break_deploy(farm: Farm, name: str) -> None:
-    """Let `deploy` fail on one host, until a file `fixed` lies there."""
+def break_deploy(farm: Farm, name: str, left: str = ":") -> None:
+    """Let `deploy` fail on one host, after a command, until a file `fixed` lies there."""
     home = farm.hosts[name].home
     (home / "app.sh").rename(home / "real.sh")
-    (home / "app.sh").write_text(FAILS)
+    (home / "app.sh").write_text(FAILS.replace("LEFT", left))
     (home / "app.sh").chmod(0o755)
 
 
@@ -113,6 +116,19 @@ async def test_failed_hosts_alone_are_run_again_if_plan_or_people_say_so(farm: F
     await reached(farm, farm.platform().running_again(Allowed(by_people={"deploy 1.1 on web-2": 1}))).shift(100, lease)
     assert farm.versions() == ["1.1"] * 4
     assert [farm.acts(name) for name in farm.hosts] == [["deploy 1.1"], ["deploy 1.1"] * 2, ["deploy 1.1"], ["deploy 1.1"]]
+
+
+@pytest.mark.parametrize("left", [": > version", "rm version", "echo 0.9 > version"], ids=["nothing", "no answer", "another version"])
+async def test_what_a_script_that_failed_left_on_a_host_does_not_keep_it_from_being_run_again(farm: Farm, left: str) -> None:
+    """Also in another process, which has nothing of that attempt in memory."""
+    break_deploy(farm, "web-2", left)
+    lease = await farm.begin("1.1")
+    for _ in range(2):
+        with pytest.raises(ScriptFailed, match="failed on web-2"):
+            await farm.platform().shift(50, lease)
+    (farm.hosts["web-2"].home / "fixed").touch()
+    await reached(farm, farm.platform().running_again(Allowed(by_people={"deploy 1.1 on web-2": 1}))).shift(50, lease)
+    assert farm.versions() == ["1.1", "1.1", "1.0", "1.0"]
 
 
 async def test_a_host_that_does_not_answer_is_said_and_keeps_a_release_from_moving(farm: Farm) -> None:
