@@ -16,6 +16,7 @@ from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run,
 from tasks.lifecycle.observed import start_due_looks
 from tasks.lifecycle.strays import choose_again, end_strays
 from tasks.notify import deliver_due
+from tasks.notify.traces import send_traces
 from tasks.record.exposition import write_exposition
 from tasks.record.open_runs import OpenRun, Part, find_open
 from tasks.record.retention import remove_old
@@ -60,9 +61,7 @@ async def keeper() -> list[str]:
             await refresh_calendars()
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
-    with apart("the messages that receivers have not acknowledged"):
-        async with asyncio.timeout(DELIVERY_SECONDS):
-            await deliver_due()
+    await _tell()
     with apart("the rollbacks of what fails after its deployment"):
         async with asyncio.timeout(LOOKS_SECONDS):
             done += [f"rollback {run}: begun, as an observation requested it" for run in await pursue_rollbacks()]
@@ -82,6 +81,14 @@ async def keeper() -> list[str]:
     if faults:
         raise faults[0]
     return done
+
+
+async def _tell() -> None:
+    """Tell others what they have not heard yet."""
+    for what, tell in (("the messages that receivers have not acknowledged", deliver_due), ("the traces of releases", send_traces)):
+        with apart(what):
+            async with asyncio.timeout(DELIVERY_SECONDS):
+                await tell()
 
 
 async def _look_after(part: Part) -> list[str]:

@@ -28,6 +28,7 @@ from tasks.evidence.begun import forget_begun
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
+from tasks.notify.traces import note_trace
 from tasks.record.deployed import keep_deployed
 from tasks.record.journal import closing_entry, read_entries, read_entry, say
 from tasks.record.kept_times import measure_times
@@ -78,6 +79,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         await publish(phase, run, service=service)
         if late is not None:
             raise late
+        await note_trace(run)
         await retried(end_attempt)(run, outcome=outcome)
         await forget_begun(run)
     make = Completed if outcome in QUIET else Failed
