@@ -8,6 +8,7 @@ people let be run again, is run again. A rollback does not wait for what moves f
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, cast
 
 from blocks.errors import BadInput, Permanent, RolloutFailed, ScriptFailed, ShipwayError, Temporary
@@ -203,9 +204,9 @@ class Environment(Observed):
         if ended.asks_again:
             raise Temporary(f"{act} of {self.whose} asks for another try (exit code {TEMPFAIL}){ended.beside}{await self._last_lines(run)}")
         if ended.timed_out or (ended.is_known and ended.exit_code != 0):
-            raise await self._failed(notes, act, run, ended.in_words())
+            raise await self._failed(notes, act, run, ended.in_words(), left=ended.left)
 
-    async def _failed(self, notes: Notes, act: Act, run: Run, why: str) -> RolloutFailed:
+    async def _failed(self, notes: Notes, act: Act, run: Run, why: str, *, left: Sequence[str] = ()) -> RolloutFailed:
         lines = await asyncio.to_thread(runs.evidence, self.folder, run)
         kept = f"output: {run_folder(self.folder, run)}"
         by = f" (the rollback goes by {self.kept}; remove it if the block as it is now must count)" if self.kept else ""
@@ -213,8 +214,8 @@ class Environment(Observed):
         if notes.get("rollback", False) or not act.is_forward:
             return RolloutFailed(message, evidence=evidence)
         runs_so_far = run.get("failed_before", 0) + 1
-        name, step = self.named(act)
-        return ScriptFailed(message, evidence=evidence, act=name, step=step, runs=runs_so_far, lines=tuple(lines))
+        (name, step), shown = self.named(act), tuple(lines)
+        return ScriptFailed(message, evidence=evidence, act=name, step=step, runs=runs_so_far, lines=shown, left=tuple(left))
 
     async def _last_lines(self, run: Run) -> str:
         return last_lines(await asyncio.to_thread(runs.evidence, self.folder, run))

@@ -82,7 +82,7 @@ class Ended(NamedTuple):
         if self.stopped and not left:
             return f"was ended {after} with all that it had started, as a rollback took over"
         if self.timed_out or self.stopped:
-            return f"{'timed out' if self.timed_out else 'was to be ended'} {after}{self.beside}"
+            return f"{'timed out' if self.timed_out else 'was to be ended as a rollback took over,'} {after}{self.beside}"
         if self.exit_code is not None and self.exit_code < 0:
             return f"was killed by signal {-self.exit_code} {after}{self.beside}"
         return f"exited with {self.exit_code} {after}{self.beside}"

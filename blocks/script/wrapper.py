@@ -99,8 +99,8 @@ def wrap(folder: Path, lock: int, order: dict[str, Any]) -> None:
     try:
         child = start(order, theirs, theirs)
     except OSError as error:
-        not_run: dict[str, Any] = {"exit_code": None, "not_run": error.strerror or str(error), "timed_out": False, "seconds": 0.0, "left": []}
-        return write_or_part(folder, not_run)
+        why = error.strerror or str(error)
+        return write_or_part(folder, {"exit_code": None, "not_run": why, "timed_out": False, "seconds": 0.0, "left": []})
     finally:
         os.close(theirs)
     with suppress(OSError):  # as on a full disk: it runs, and is followed here
