@@ -132,10 +132,13 @@ class ScriptFailed(RolloutFailed):
         step: The same without the version, in lower-case letters, digits and dashes: `shift-25`.
         runs: How often it failed in this release.
         lines: The last lines that it printed.
+        left: What it had started and could not be ended, each as `id (name)`.
     """
 
-    def __init__(self, message: str, *, evidence: tuple[str, ...], act: str, step: str, runs: int, lines: tuple[str, ...]) -> None:
+    def __init__(
+        self, message: str, *, evidence: tuple[str, ...], act: str, step: str, runs: int, lines: tuple[str, ...], left: tuple[str, ...] = ()
+    ) -> None:
         """Keep what failed beside the message."""
         super().__init__(message, evidence=evidence)
-        self.act, self.step, self.runs = act, step, runs
+        self.act, self.step, self.runs, self.left = act, step, runs, tuple(said(one) for one in left)
         self.lines = tuple(said(line) for line in lines)

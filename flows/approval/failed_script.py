@@ -55,11 +55,11 @@ async def ends_after(
     inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     began = await opened_at(part, about=about)
     until = began + timedelta(minutes=phase.plan.on_script_failure.answer_within_minutes)
-    asks, to = what_is_asked(script.act, script.runs, found.environment, until=until), within(found.environment)
+    asks = what_is_asked(script.act, script.runs, found.environment, until=until, left=script.left)
     try:
         _, state, proofs = await put_to_people(
             part, inputs, name=gate, requester=requester, times=(began, until), about=about, own={}, asks=asks, printed=script.lines,
-            to=f"whether to run {script.act}{to} again",
+            to=f"whether to run {script.act}{within(found.environment)} again",
         )  # fmt: skip
         again, why = state.state == "approved", state.why
     except Refused as error:  # asked too often: a release that moved something is not refused, but rolled back

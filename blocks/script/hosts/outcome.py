@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from blocks.errors import Refused, RolloutFailed, ScriptFailed, ShipwayError, Superseded, Temporary, Unreachable
 from blocks.outside_text import error_text
@@ -40,7 +41,8 @@ def error_of(outcomes: Mapping[str, ShipwayError | None], hosts: Sequence[str], 
     message = in_words(outcomes, hosts, what=what)
     evidence = tuple(line for error in failed.values() if isinstance(error, RolloutFailed) for line in error.evidence)
     if is_forward and (script := next((one for one in failed.values() if isinstance(one, ScriptFailed)), None)):
-        return ScriptFailed(message, evidence=evidence, act=script.act, step=script.step, runs=script.runs, lines=script.lines)
+        about: dict[str, Any] = {"act": script.act, "step": script.step, "runs": script.runs, "lines": script.lines, "left": script.left}
+        return ScriptFailed(message, evidence=evidence, **about)
     lasting = [one for one in failed.values() if not isinstance(one, Temporary)]
     is_done_somewhere = any(error is None for error in outcomes.values())
     if lasting and is_forward and not is_done_somewhere and not isinstance(lasting[0], RolloutFailed):

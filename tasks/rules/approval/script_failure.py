@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from tasks.rules.approval.gates import moment_text
@@ -25,11 +25,12 @@ def gate_name(environment: str, step: str, runs: int) -> str:
     return f"{OF_A_SCRIPT}{f'target-{target}' if target else environment}-{step}-{runs}"
 
 
-def what_is_asked(act: str, runs: int, environment: str, *, until: datetime) -> str:
-    """Say what is asked about a script that failed so often, and what each answer means."""
+def what_is_asked(act: str, runs: int, environment: str, *, until: datetime, left: Sequence[str] = ()) -> str:
+    """Say what is asked about a script that failed so often, what of it still runs, and what each answer means."""
+    beside = f"What it had started could not be ended, and may still run: {', '.join(left)}. " if left else ""
     times = "once" if runs == 1 else f"{runs} times"
     return (
-        f"{act}{within(environment)} failed {times}. Approve to run it once more; first make sure that this is safe. "
+        f"{act}{within(environment)} failed {times}. {beside}Approve to run it once more; first make sure that this is safe. "
         f"Reject to roll the release back. Without an answer by {moment_text(until)} it is rolled back."
     )
 
