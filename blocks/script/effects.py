@@ -40,13 +40,13 @@ class Environment(Observed):
         notes = await self.expect(lease)
         if (run := notes["run"]) is None:
             return notes, None
+        shown = self._shown(run, lease)
         if await self.is_under_way(run, lease):
-            shown = self._shown(run, lease)
             ends = notes.get("rollback", False) and not run.get("rolls_back", False)
             shown.say(f"run {run['id']} is under way; it is {'ended, as a rollback took over' if ends else 'followed to its end'}")
             await (self.end if ends else self.follow)(run, lease, shown)
             notes = await self.expect(lease)
-        return notes, await asyncio.to_thread(runs.ended, self.folder, run)
+        return notes, shown.end(await asyncio.to_thread(runs.ended, self.folder, run))
 
     async def note_canary(self, lease: Lease, version: str, position: Position) -> None:
         """Note a version as the canary, and that a rollback owes all that brings it; what `status` says of a canary does not count.
@@ -249,8 +249,7 @@ class Environment(Observed):
         how += f", with the secrets that the block has now instead of those in {self.kept}" if again.is_renewed else ""
         shown.say(f"begins as run {run['id']}{how}, for {limit_seconds:g} s at most")
         await self.follow(run, lease, shown)
-        ended = await asyncio.to_thread(runs.ended, self.folder, run)
-        shown.say(ended.in_words() + (f"; it left running: {', '.join(ended.left)}" if ended.left else ""))
+        shown.end(await asyncio.to_thread(runs.ended, self.folder, run))
         return run["id"]
 
     def _new_run(self, notes: Notes, act: Act, lease: Lease, limit_seconds: float) -> Run:
@@ -296,4 +295,4 @@ class Environment(Observed):
         return str(act), act.step
 
     def _shown(self, run: Run, lease: Lease) -> Shown:
-        return Shown(lease["owner"], self.named(act_of(run))[0], kept=run_folder(self.folder, run))
+        return Shown(lease["owner"], self.named(act_of(run))[0], kept=run_folder(self.folder, run), whose=self.whose)

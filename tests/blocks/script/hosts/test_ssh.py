@@ -182,7 +182,7 @@ OTHER_TYPES = r"known_hosts: .* does not show the key that is known of it: .* \(
 
 
 async def test_a_host_that_shows_a_key_of_another_type_than_the_known_one_is_refused(place: Place, tmp_path: Path) -> None:
-    """As one that was installed anew: that is no host that is down, but a wrong key, which `shipway check` shows as a problem."""
+    """As one that was installed anew: it is not down, its key is wrong, which `shipway check` shows as a problem."""
     make_key(tmp_path / "host", kind="ecdsa")
     with running(tmp_path, host_key=tmp_path / "host", authorized=[]) as sshd:
         name = f"127.0.0.1:{sshd.port}"
