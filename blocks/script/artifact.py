@@ -65,10 +65,11 @@ class ProgressArtifact:
         self.newest: Moved | None = None
         self.published: Moved | None = None
         self.id: UUID | None = None
+        self.has_reading = False  # else it is only left where it ended, if there is one
 
     def move(self, percent: float, words: str) -> None:
         """Show a reading as soon as the last one was shown for a second; of those that come before, the newest."""
-        self.newest = Moved(percent, words)
+        self.newest, self.has_reading = Moved(percent, words), True
         _publisher().add(self)
 
     def end(self, words: str, *, is_done: bool) -> None:
@@ -92,7 +93,7 @@ class ProgressArtifact:
                 await client.update_artifact(self.id, ArtifactUpdate(**values))
         except ObjectNotFound:
             self.id = None
-        if self.id is None and moved.percent is not None:
+        if self.id is None and self.has_reading:
             runs = {"flow_run_id": self.flow_run, "task_run_id": self.task_run}
             self.id = (await client.create_artifact(ArtifactCreate(type="progress", key=self.key, **values, **runs))).id
         await asyncio.to_thread(self._keep_id, is_over=moved.is_over)
