@@ -18,8 +18,8 @@ from tests.blocks.script.hosts.farms import make_farm
 from tests.blocks.script.hosts.sshds import SSHD, make_key, running
 
 SUDO = shutil.which("sudo")
-AS_NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]  # who may nothing by the rules of a fresh sudo
-HOW = [[], ["-S"], ["-A"]]  # it asks at the terminal, in the input, and by a program that there is not
+AS_OTHER = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]  # a user without rights by the rules of a fresh sudo
+HOW = [[], ["-S"], ["-A"]]  # it asks at the terminal, in the input, and by a program that does not exist
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(SUDO is None, reason="this machine has no sudo"),
@@ -30,7 +30,7 @@ pytestmark = [
 def asking(how: list[str]) -> dict[str, Any]:
     """Give scripts of which one needs a right that its user has not."""
     return {
-        "deploy": [*AS_NOBODY, "sudo", *how, "true"],
+        "deploy": [*AS_OTHER, "sudo", *how, "true"],
         "status": ["./app.sh", "status"],
         "verify": ["./app.sh", "verify", "{version}"],
         "rollback": ["./app.sh", "rollback", "{previous}"],
@@ -58,7 +58,7 @@ def app(tmp_path: Path) -> App:
 
 @pytest.mark.parametrize("how", HOW)
 async def test_a_script_of_this_machine_whose_sudo_asks_for_a_password_fails_at_once(app: App, how: list[str]) -> None:
-    """It does not wait for what no one types, and what ran runs."""
+    """It does not wait, and what ran before still runs."""
     await fails(app.platform(scripts=asking(how), timeout_seconds=60))
     assert app.lines("version") == ["1.0"]
 
