@@ -38,14 +38,13 @@ class Environment(Observed):
         notes = await self.expect(lease)
         if (run := notes["run"]) is None:
             return notes, None
+        shown = self._shown(run, lease)
         if await self.is_under_way(run, lease):
-            shown = self._shown(run, lease)
             ends = notes.get("rollback", False) and not run.get("rolls_back", False)
             shown.say(f"run {run['id']} is under way; it is {'ended, as a rollback took over' if ends else 'followed to its end'}")
             await (self.end if ends else self.follow)(run, lease, shown)
-            shown.say((await self._ended(run)).in_words())
             notes = await self.expect(lease)
-        return notes, await self._ended(run)
+        return notes, shown.end(await self._ended(run))
 
     async def note_canary(self, lease: Lease, version: str, position: Position) -> None:
         """Note a version as the canary, and that a rollback owes all that brings it; what `status` says of a canary does not count.
@@ -248,7 +247,7 @@ class Environment(Observed):
         how += f", with the secrets that the block has now instead of those in {self.kept}" if again.is_renewed else ""
         shown.say(f"begins as run {run['id']}{how}, for {limit_seconds:g} s at most")
         await self.follow(run, lease, shown)
-        shown.say((await self._ended(run)).in_words())
+        shown.end(await self._ended(run))
         return run["id"]
 
     async def _ended(self, run: Run) -> Ended:
@@ -283,4 +282,4 @@ class Environment(Observed):
         return str(act), act.step
 
     def _shown(self, run: Run, lease: Lease) -> Shown:
-        return Shown(lease["owner"], self.named(act_of(run))[0], kept=run_folder(self.folder, run))
+        return Shown(lease["owner"], self.named(act_of(run))[0], kept=run_folder(self.folder, run), whose=self.whose)
