@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from prefect import get_client, task
 
-from blocks.errors import Refused
+from blocks.errors import Refused, Temporary
 from tasks.lifecycle.apart import apart
 from tasks.lifecycle.asking import ask_for_run
 from tasks.lifecycle.clock import now
@@ -25,6 +25,7 @@ from tasks.rules.record.asked import OF_ROLLBACK
 from tasks.rules.record.entries import key_of
 
 DEPLOYMENT = "rollback/rollback"
+END_SECONDS = 3.0  # for the end of a record; the keeper's turn has ten for all rollbacks
 MOST_ASKED = 5  # requests at a time; the next turn goes on with the next ones
 
 
@@ -105,9 +106,13 @@ async def _is_refused(run: str) -> bool:
     """Say whether a rollback was refused, by the end of its record; one whose end was removed counts as carried out.
 
     Raises:
-        Temporary: The storage does not give it.
+        Temporary: The storage does not give it, within a few seconds: other services wait for their turn.
     """
-    closed = await closing_entry(run)
+    try:
+        async with asyncio.timeout(END_SECONDS):
+            closed = await closing_entry(run)
+    except TimeoutError:
+        raise Temporary(f"the storage did not give the end of the rollback {run} within {END_SECONDS:g} s", delay_seconds=2) from None
     return closed is not None and closed.evidence.get("outcome") == "refused"
 
 

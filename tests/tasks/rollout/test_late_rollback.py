@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,24 @@ async def test_a_rollback_that_was_refused_is_requested_again_by_a_later_look(ap
             one = kept()
     assert "was refused 3 times" in kept().ended
     assert "is not rolled back" in kept().untold
+
+
+async def test_a_storage_that_hangs_keeps_no_other_rollback_from_its_turn(api: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the one ended is asked again in the next turn."""
+
+    async def hang(_: str) -> None:
+        await asyncio.sleep(3600)
+
+    one = await requested()
+    begin_observed("till", one.model_copy(update={"release": "r2", "rollback": "lost"}), release="r2", since=one.since)
+    await begin(one.rollback)
+    keep_head(one.rollback, Head(2, "h", closed=True))
+    monkeypatch.setattr(late_rollback, "closing_entry", hang)
+    monkeypatch.setattr(late_rollback, "END_SECONDS", 0.05)
+    async with asyncio.timeout(10):
+        assert await pursue_rollbacks.fn() == []
+    till = read_observed("till")
+    assert (kept(), till is not None and till.rollback) == (one, str(list(api.runs.values())[-1].id))
 
 
 @pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING"])
