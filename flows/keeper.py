@@ -14,7 +14,6 @@ from tasks.lifecycle.apart import apart
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run, start_again
 from tasks.lifecycle.observed import start_due_looks
-from tasks.lifecycle.servers import note_server
 from tasks.lifecycle.strays import choose_again, end_strays
 from tasks.notify import deliver_due
 from tasks.record.exposition import write_exposition
@@ -52,8 +51,6 @@ async def keeper() -> list[str]:
             faults.append(error)
     if not faults:
         await note_work()  # here, as nothing that follows is what it is missed for
-        with apart("that this server has a keeper"):
-            await note_server()
     with apart("what lost its process and has no record"):
         done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
     with apart("choices of a candidate whose process died"):

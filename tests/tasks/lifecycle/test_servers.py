@@ -108,7 +108,7 @@ async def test_the_keeper_of_a_server_is_noted_beside_the_key() -> None:
     ids=["now", "lately", "long ago", "in the future", "no time", "never"],
 )
 def test_a_keeper_works_if_it_noted_that_lately(noted: dict[str, int] | None, *, works: bool) -> None:
-    """What is not known is no keeper."""
+    """One of which that is not known does not work."""
     if noted is not None:
         written = {name: (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat() for name, minutes in noted.items()}
         write_kept(FOLDER, "s", written, what=WHAT)
