@@ -148,9 +148,13 @@ def _shown(phase: Phase, run: str, entries: Sequence[Entry], back: dict[str, Rol
 
 
 async def _kept(run: str, shown: Rehearsal) -> Rehearsal | None:
-    """Keep what was shown beside the key; None if the record is not as it was written, or it cannot be kept: then it counts for nothing."""
+    """Keep what was shown beside the key; None if it cannot be kept, or if it passed and its record was changed: then it does not count.
+
+    One that failed counts always: an earlier one that passed must not go on to count instead.
+    """
     try:
-        await expect_whole_record(run)
+        if shown.outcome == "passed":
+            await expect_whole_record(run)
         await asyncio.to_thread(keep_rehearsal, shown)
     except (Refused, Tampered, Temporary, WorldMoved, OSError) as error:
         say(f"what this rehearsal showed could not be kept, so it does not count: {error_text(error)}")
