@@ -149,9 +149,13 @@ def _shown(phase: Phase, run: str, entries: Sequence[Entry], back: dict[str, Rol
 
 
 async def _why_not_kept(run: str, shown: Rehearsal) -> str:
-    """Keep what was shown beside the key; "", or why it counts for nothing: the record is not as it was written, or it cannot be kept."""
+    """Keep what was shown beside the key; "", or why it counts for nothing: it cannot be kept, or it passed and its record was changed.
+
+    One that failed counts always: an earlier one that passed must not go on to count instead.
+    """
     try:
-        await expect_whole_record(run)
+        if shown.outcome == "passed":
+            await expect_whole_record(run)
         await asyncio.to_thread(keep_rehearsal, shown)
     except (Refused, Tampered, Temporary, WorldMoved, OSError) as error:
         why = f"What this rehearsal showed could not be kept, so it does not count: {error_text(error).rstrip('.')}"
