@@ -85,15 +85,14 @@ async def _check_off(client: PrefectClient, arguments: argparse.Namespace) -> in
 async def _facts(found: FlowRun, asked: Asked) -> dict[str, Any]:
     """Give what is open by the form, and how far the checklist is by the record, which is null if that is not here."""
     from flows.commands.status import entries_of
-    from tasks.rules.approval.ticks_form import PROGRESS
+    from tasks.rules.approval.ticks_form import progress_of
 
-    told = [entry.evidence[PROGRESS] for entry in await entries_of(str(found.id)) if entry.kind == "gate" and PROGRESS in entry.evidence]
     return {
         "id": str(found.id),
         "name": found.name,
         "question": asked.question.model_dump(mode="json") if asked.question else None,
         "open": _open(asked.fields),
-        "checklist": told[-1] if told else None,
+        "checklist": progress_of(await entries_of(str(found.id))),
         "text": asked.text,
     }
 

@@ -21,7 +21,7 @@ from tasks.record.objects import objects_of
 from tasks.record.reading import folder_of
 from tasks.record.storage import default_storage
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.evidence.rehearsal import SKEW, Method, Rehearsal, judge_rehearsal, latest_first, page_of
+from tasks.rules.evidence.rehearsal import SKEW, Method, Rehearsal, for_any_environment, judge_rehearsal, latest_first, page_of
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.targets import Place
 
@@ -50,7 +50,8 @@ async def method_of(place: Place, platform: Platform, *, shares: tuple[int, ...]
         Refused: The approval key cannot be used.
     """
     programs: dict[str, tuple[str, ...]] = {}
-    given = platform.scripts.given() if isinstance(platform, ScriptHosts | ScriptPlatform) else {}
+    own = platform.scripts.given() if isinstance(platform, ScriptHosts | ScriptPlatform) else {}
+    given = {name: for_any_environment(command, place.environment) for name, command in own.items()}
     if isinstance(platform, RunsPrograms):
         programs = await asyncio.to_thread(hash_programs, platform, given)
     else:  # the programs are files of the hosts

@@ -64,12 +64,18 @@ def waits_for_ticks(entries: Sequence[Entry]) -> bool:
     return bool(entries) and entries[-1].kind == "gate" and bool(entries[-1].evidence.get(PROGRESS, {}).get("open"))
 
 
+def progress_of(entries: Sequence[Entry]) -> dict[str, Any] | None:
+    """Give how far the checklist of a release is, as it was told last; None if people tick nothing."""
+    told = [entry.evidence[PROGRESS] for entry in entries if entry.kind == "gate" and PROGRESS in entry.evidence]
+    return dict(told[-1]) if told else None
+
+
 def checklist_in_words(entries: Sequence[Entry]) -> str:
     """Say how far the checklist of a release is, and who has what; "" if people tick nothing, or it ended without a required one open."""
-    told = [entry.evidence[PROGRESS] for entry in entries if entry.kind == "gate" and PROGRESS in entry.evidence]
-    if not told:
+    last = progress_of(entries)
+    if last is None:
         return ""
-    last, is_closed = told[-1], any(entry.kind == "closed" for entry in entries)
+    is_closed = any(entry.kind == "closed" for entry in entries)
     if is_closed and not (outcome_of(list(entries)) == "deployed" and any(one["required"] for one in last["open"])):
         return ""
     missing = [f"{one['item']} ({' or '.join(one['who'])}{'' if one['required'] else ', optional'})" for one in last["open"]]

@@ -5,6 +5,7 @@ It counts for the very method alone by which production is rolled back: the same
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Annotated, Literal
@@ -14,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from blocks.errors import BadInput
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.plan.plan import Plan, Step
-from tasks.rules.plan.targets import Place
+from tasks.rules.plan.targets import PRODUCTION, STAGING, Place
 from tasks.rules.record.canonical import fingerprint
 from tasks.rules.record.markdown import plain
 from tasks.rules.windows.words import moment_in_words
@@ -23,6 +24,7 @@ REHEARSE = "rehearse"  # the flow
 REHEARSED_FAILURE = "rehearsed failure"  # the name of the verdict that is made to fail
 SKEW = timedelta(minutes=1)  # of the clocks of two machines
 COMMAND = "`shipway rehearse PLAN`"
+NAMES = {STAGING: ("staging", "stage", "stg"), PRODUCTION: ("production", "prod", "prd")}  # what scripts call an environment
 
 
 class Method(BaseModel):
@@ -108,6 +110,18 @@ def steps_until(place: Place, fail_at: int | None) -> tuple[Step, ...]:
         fix = f"Name one of its steps by its share: {', '.join(map(str, shares))}."
         raise BadInput(f"{place.environment} has no step of {last} %", field="fail_at", fix=fix)
     return place.steps[: shares.index(last) + 1]
+
+
+def for_any_environment(words: Sequence[str], environment: str) -> list[str]:
+    """Replace the environment's own name in the words of a command, as most scripts are told where they act.
+
+    Args:
+        words: The command, as the block has it.
+        environment: `staging`, `production`, `production/eu`.
+    """
+    section, _, target = environment.partition("/")
+    names = "|".join(re.escape(one) for one in (*NAMES[section], *filter(None, [target])))
+    return [re.sub(rf"(?<![A-Za-z0-9])({names})(?![A-Za-z0-9])", "{environment}", word) for word in words]
 
 
 def differences_of(production: Method, staging: Method) -> list[str]:

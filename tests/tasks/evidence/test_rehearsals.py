@@ -116,6 +116,19 @@ async def test_other_scripts_are_another_method_wherever_they_lie(tmp_path: Path
         await method_of(SCRIPTS, script(tmp_path), shares=(100,))
 
 
+async def test_the_name_of_the_environment_in_a_word_is_not_another_method(tmp_path: Path) -> None:
+    """Most scripts are told where they act."""
+    (tmp_path / "deploy.sh").write_text("echo 1")
+    there = Place("staging", "script/shop", "staging.platform", 60)
+    eu = Place("production/eu", "script/shop", "production.platform", 60)
+    for made in (partial(script, tmp_path), hosts):
+        known = await method_of(there, made(rollback=["sh", "./deploy.sh", "--env=staging", "{previous}"]), shares=(100,))
+        for place, word in ((SCRIPTS, "--env=production"), (SCRIPTS, "--env=prod"), (eu, "--env=eu")):
+            assert await method_of(place, made(rollback=["sh", "./deploy.sh", word, "{previous}"]), shares=(100,)) == known
+        for place, word in ((SCRIPTS, "--env=staging"), (SCRIPTS, "--env=nonproduction"), (eu, "--env=us"), (SCRIPTS, "--dry-run")):
+            assert await method_of(place, made(rollback=["sh", "./deploy.sh", word, "{previous}"]), shares=(100,)) != known
+
+
 @pytest.mark.parametrize(
     "other",
     [
