@@ -132,10 +132,16 @@ class ScriptFailed(RolloutFailed):
         step: The same without the version, in lower-case letters, digits and dashes: `shift-25`.
         runs: How often it failed in this release.
         lines: The last lines that it printed.
+        host: The host on which it failed, if the release may go on without it; else "".
+        hosts: How many hosts its environment has, if it has any.
     """
 
-    def __init__(self, message: str, *, evidence: tuple[str, ...], act: str, step: str, runs: int, lines: tuple[str, ...]) -> None:
+    def __init__(
+        self, message: str, *, evidence: tuple[str, ...], act: str, step: str, runs: int, lines: tuple[str, ...],
+        host: str = "", hosts: int = 0,
+    ) -> None:  # fmt: skip
         """Keep what failed beside the message."""
         super().__init__(message, evidence=evidence)
+        self.host, self.hosts = host, hosts
         self.act, self.step, self.runs = act, step, runs
         self.lines = tuple(said(line) for line in lines)
