@@ -89,6 +89,8 @@ class FailedScript(BaseModel):
     step: str
     runs: int
     lines: tuple[str, ...] = ()
+    host: str = ""
+    hosts: int = 0
 
 
 class TargetResult(PhaseResult):
@@ -173,7 +175,7 @@ def worst_of(found: Sequence[PhaseResult]) -> PhaseResult:
 
 def script_failed(error: ScriptFailed, environment: str) -> TargetResult:
     """Make the result of an environment whose script failed, about which people are asked."""
-    script = FailedScript(act=error.act, step=error.step, runs=error.runs, lines=error.lines)
+    script = FailedScript(act=error.act, step=error.step, runs=error.runs, lines=error.lines, host=error.host, hosts=error.hosts)
     reason = as_ending(f"{environment}: {error_text(error)}")
     return TargetResult(outcome=Outcome.ERROR, reason=reason, environment=environment, is_inconclusive=True, script=script)
 
