@@ -18,7 +18,7 @@ from blocks.script.hosts.needed import expect_known
 from blocks.script.hosts.outcome import error_of, may_go_on
 from blocks.script.hosts.position import Answer, counted, needed, position_of_hosts, to_restore
 from blocks.script.hosts.shares import Course, backward
-from blocks.script.state import LeftOut, Run
+from blocks.script.state import LeftOut, Notes, Run
 from blocks.script.tries import as_replaced
 from blocks.script.words import OWED, Act, Running
 
@@ -133,11 +133,14 @@ class Together:
 
     async def _hosts_of(self, version: str | None) -> list[OnHost]:
         """Choose the hosts that a version is for: all but those that are left out of it."""
-        return [host for host in self.hosts if version is None or left_out_of(await host.notes()) != version]
+        return await self._chosen(lambda notes: version is None or left_out_of(notes) != version)
 
     async def serving(self) -> list[OnHost]:
         """Choose the hosts whose answers count."""
-        return [host for host in self.hosts if not is_left_now(await host.notes())]
+        return await self._chosen(lambda notes: not is_left_now(notes))
+
+    async def _chosen(self, is_meant: Callable[[Notes], bool]) -> list[OnHost]:
+        return await asyncio.to_thread(lambda: [host for host in self.hosts if is_meant(host.load())])
 
     async def leave_out(self, lease: Lease) -> None:
         """Note on each host that people left out of the canary that it is, so that every later attempt and reader knows it."""
@@ -183,10 +186,8 @@ class Together:
 
     async def promote(self, lease: Lease, canary: str, before: str | None) -> None:
         """Note that the canary is what serves; who is left out of it stays so, of which hosts there is no doubt from now on."""
-        for host in self.hosts:
-            notes = await host.notes()
-            if notes.get("left_out") and left_out_of(notes) != canary:
-                await host.note(lease, left_out=None)
+        for host in await self._chosen(lambda notes: bool(notes.get("left_out")) and left_out_of(notes) != canary):
+            await host.note(lease, left_out=None)
         await self.shared.note(lease, baseline=canary, previous=before, **NO_CANARY)
 
     async def undo(self, lease: Lease) -> None:
