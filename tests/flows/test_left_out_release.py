@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.flows.gatehouse import answer, enrol, go_on, post, question
-from tests.flows.harness import check_closed
+from tests.flows.harness import FIRST, check_closed
 from tests.flows.keeping import keep
 from tests.flows.test_hosts_release import HostsStage, check_runs, stage
 from tests.hosts_example import HELD, PRODUCTION, SSHD, STAGING
@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(SSHD is None, reason="this machine has no sshd"),
 ]
-FULL = """if [ "$1" = deploy ] && [ -f full ]; then
+FULL = """if [ "$1 $2" = "deploy 1.1" ] && [ -f full ]; then
     echo "$*" >>calls
     ./shop.sh deploy "" >/dev/null 2>&1  # it stops what runs first, as scripts do: then nothing serves there
     echo "no space left on device"
@@ -30,7 +30,7 @@ fi
 
 
 def fill(stage: HostsStage, host: str) -> Path:
-    """Let each deployment on a host fail while a file is there."""
+    """Let each deployment of 1.1 on a host fail while a file is there."""
     place = stage.hosts.folder / host
     (place / "held.sh").write_text(HELD.replace("#!/bin/sh\n", f"#!/bin/sh\n{FULL}"))
     (place / "full").touch()
@@ -95,3 +95,26 @@ async def test_a_release_goes_on_without_a_host_that_people_left_out_and_the_nex
     await check_closed(stage, ran, outcome="deployed")
     await check_runs(stage, "1.3")
     assert stage.hosts.calls(host) == ["deploy 1.1", "deploy 1.3"]
+
+
+async def test_a_release_that_left_a_host_out_and_fails_later_is_rolled_back_on_that_host_too(stage: HostsStage, server: object) -> None:
+    """People leave out one of the first two hosts, and reject at the next that fails: all four are as before."""
+    stage.tag("1.1")
+    people, left, fails = await enrol(server), PRODUCTION[1], PRODUCTION[2]
+    for host in (left, fails):
+        fill(stage, host)
+    plan = stage.plan(approval=people.section(), on_script_failure={"then": "ask"})
+    run = await stage.release("1.1", plan=plan)
+    await stage.runner.run(run, "release")
+    assert (await answer(stage, run, await people.form(people.names[0], run))).state == "Suspended"
+    assert (await answer(stage, run, await people.form(people.names[0], run, decision="skip"))).state == "Suspended"
+    key, _ = await question(run)
+    assert key.startswith("script-host-production-deploy-on-127-0-0-13-")
+    position = await stage.platform("production").current()
+    assert (position["percent"], stage.hosts.calls(left)) == (75, ["deploy 1.1"])  # the fourth host was in the batch of the third one
+    ran = await answer(stage, run, await people.form(people.names[1], run, decision="reject"))
+    assert ran.state == "RolledBack", ran.message
+    assert "serves on" not in ran.message
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_runs(stage, FIRST)
+    assert [stage.hosts.calls(host) for host in PRODUCTION] == [["deploy 1.1", f"deploy {FIRST}"]] * 4
