@@ -35,6 +35,7 @@ from blocks.script.hosts.position import (
     left_before,
     left_in_words,
     left_now,
+    needed,
     of_others,
     trouble_of_others,
 )
@@ -95,7 +96,7 @@ class ScriptHosts(ScriptBlock):
         """
         found = await self._look()
         if not self._rolls_back and not found.is_rolled_back:
-            expect_answers(found.answers)
+            expect_answers(needed(found.answers))
         return found.position
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
@@ -205,7 +206,7 @@ class ScriptHosts(ScriptBlock):
         check_version(version)
         async with self._together() as together:
             position, answers = await together.position(asks_all=True)
-            expect_answers(counted(await together.shared.notes(), answers))
+            expect_answers(needed(counted(await together.shared.notes(), answers)))
         if "trouble" in position:
             raise WorldMoved(position["trouble"])
         found = Preview(changes=changes(answers, version), drift=[])

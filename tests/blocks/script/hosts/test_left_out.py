@@ -1,34 +1,25 @@
-"""Hosts that people left out of a version: what a release does without them, and how they come back, on hosts and as values."""
+"""Hosts that people left out of a version: what a release does without them, and how they come back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from blocks.errors import RolloutFailed, ScriptFailed, Unreachable, WorldMoved
 from blocks.platform import Lease
 from blocks.run_again import Allowed
 from blocks.script import effects
 from blocks.script.hosts import effects as on_hosts
-from blocks.script.hosts.left_out import is_left_now, left_out_of
 from blocks.script.hosts.platform import ScriptHosts
-from blocks.script.hosts.position import Answer, counted, having, left_now, position_of_hosts
-from blocks.script.hosts.shares import course, reached, share_of
-from blocks.script.state import LeftOut, Notes
-from blocks.script.words import Known, Running
 from tests.blocks.script.hosts.accounts import accounts
 from tests.blocks.script.hosts.farms import Farm, make_farm
 from tests.blocks.script.hosts.test_hosts import break_deploy
 from tests.blocks.script.hosts.test_hosts import reached as reaching
 
 NAMES = ("web-1", "web-2", "web-3", "web-4")
-WORDS = ["1.0", "1.1", "-", "?", "1.2", "1.1!", "?!", "-!"]
-slow = pytest.mark.slow
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +68,6 @@ async def promoted_without_web_3(farm: Farm) -> None:
     await farm.platform().release_lease(lease)
 
 
-@slow
 @pytest.mark.parametrize(
     "left", [": > version", "rm version", "echo 0.9 > version", ":"], ids=["nothing", "no answer", "other", "as before"]
 )
@@ -100,7 +90,6 @@ async def test_a_release_goes_on_without_a_host_that_is_left_out_whatever_its_sc
     assert any(line.startswith("web-3 was left out of 1.1: ") for line in await farm.platform().progress())
 
 
-@slow
 async def test_a_host_that_is_left_out_may_be_gone(farm: Farm) -> None:
     """It keeps neither the release nor what reads it; the next one needs it, or another list."""
     lease = await leave_web_3_out(farm)
@@ -117,7 +106,6 @@ async def test_a_host_that_is_left_out_may_be_gone(farm: Farm) -> None:
         await farm.platform().prepare("1.2", lease, timeout_seconds=10)
 
 
-@slow
 @pytest.mark.parametrize("left", [": > version", "rm version", "echo 0.9 > version"], ids=["nothing", "no answer", "another version"])
 async def test_the_next_release_deploys_the_host_in_its_turn_as_any_other(farm: Farm, left: str) -> None:
     """What it runs until then is neither others' doing nor a reason to stop; afterwards it is as any other."""
@@ -144,7 +132,6 @@ async def test_the_next_release_deploys_the_host_in_its_turn_as_any_other(farm: 
     assert "web-3" in (await farm.platform().current())["trouble"], "it counts again"
 
 
-@slow
 async def test_a_rollback_of_the_release_restores_the_host_as_every_one_that_a_script_touched(farm: Farm) -> None:
     """Also after it went on without it; if that fails it is said, and the host counts."""
     lease = await leave_web_3_out(farm)
@@ -162,7 +149,6 @@ async def test_a_rollback_of_the_release_restores_the_host_as_every_one_that_a_s
     assert (position["baseline"], position["canary"], position["ready"]) == ("1.0", None, {"1.0": True})
 
 
-@slow
 async def test_a_later_rollback_deploys_the_host_too(farm: Farm) -> None:
     """The version that it returns to is on every host then."""
     await promoted_without_web_3(farm)
@@ -176,7 +162,6 @@ async def test_a_later_rollback_deploys_the_host_too(farm: Farm) -> None:
     assert not any("left out" in line for line in await farm.platform().progress())
 
 
-@slow
 async def test_a_later_rollback_that_fails_on_the_host_has_failed(farm: Farm) -> None:
     """That it was left out before excuses nothing."""
     await promoted_without_web_3(farm)
@@ -186,7 +171,6 @@ async def test_a_later_rollback_that_fails_on_the_host_has_failed(farm: Farm) ->
         await farm.platform().shift(100, lease)
 
 
-@slow
 async def test_only_the_release_whose_people_left_the_host_out_goes_on_without_it(farm: Farm) -> None:
     """Another release of the same version acts on it, and is told what is there."""
     lease = await leave_web_3_out(farm)
@@ -197,7 +181,6 @@ async def test_only_the_release_whose_people_left_the_host_out_goes_on_without_i
         await farm.platform().promote(lease)
 
 
-@slow
 async def test_the_last_host_of_a_share_is_not_offered_to_be_left_out(farm: Farm) -> None:
     """A share without a host that runs the canary would have nothing to judge."""
     break_deploy(farm, "web-1")
@@ -214,115 +197,3 @@ async def test_the_last_host_of_a_share_is_not_offered_to_be_left_out(farm: Farm
         await farm.platform().shift(50, lease)
     assert caught.value.host == ""
     assert (await farm.platform().current())["percent"] == 0
-
-
-def notes(left_out: LeftOut | None, **other: Any) -> Notes:
-    """Write a host's notes."""
-    known: dict[str, Any] = {"baseline": "1.0", "canary": "1.1", "owner": "run-1", "rollback": False, **other}
-    return Notes(
-        format="x", service="app", generation=1, previous=None, touched=True, next_run=2, run=None, left_out=left_out, **known
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("left_out", "other", "version", "now"),
-    [
-        (None, {}, "", False),
-        (("1.1", "run-1"), {}, "1.1", True),
-        (("1.1", "run-2"), {}, "", False),  # of another release
-        (("1.1", "run-1"), {"owner": None}, "", False),  # its release has ended with the canary there
-        (("1.1", "run-1"), {"rollback": True}, "", False),  # a rollback restores it
-        (("1.0", "run-0"), {}, "1.0", False),  # of what served before: it gets the canary in its turn
-        (("1.0", "run-0"), {"rollback": True}, "1.0", False),
-        (("1.0", "run-0"), {"canary": None, "owner": None}, "1.0", True),
-        (("0.9", "run-0"), {}, "", False),
-        (("0.9", "run-0"), {"canary": None}, "", False),
-    ],
-)
-def test_a_host_is_left_out_of_one_version_and_by_one_release(
-    left_out: tuple[str, str] | None, other: dict[str, Any], version: str, *, now: bool
-) -> None:
-    """What else is noted leaves no host out."""
-    found = notes(left_out and LeftOut(version=left_out[0], owner=left_out[1]), **other)
-    assert (left_out_of(found), is_left_now(found)) == (version, now)
-
-
-def answers(*words: str) -> list[Answer]:
-    """Write answers short: a version, `-` for nothing, `?` for none, then `!` if a script touched the host, `~1.1` if it is left out."""
-    found = []
-    for number, word in enumerate(words, start=1):
-        said, _, left = word.partition("~")
-        running = None if said[0] == "?" else Running(None if said[0] == "-" else said.rstrip("!"))
-        found.append(Answer(f"web-{number}", running, "it fails" if running is None else "", said.endswith("!"), left_out=left))
-    return found
-
-
-ROLLING = Known(baseline="1.0", canary="1.1", previous="0.9", touched=False)
-SERVING = Known(baseline="1.1", canary=None, previous="1.0", touched=False)
-NEXT = Known(baseline="1.1", canary="1.2", previous="1.0", touched=False)
-
-
-@pytest.mark.parametrize(
-    ("known", "words", "percent", "ready", "trouble"),
-    [
-        (ROLLING, ("1.1!", "1.1!", "0.9!~1.1", "1.0"), 75, {"1.0": True, "1.1": True}, ""),
-        (ROLLING, ("1.1!", "1.1!", "?!~1.1", "1.1!"), 100, {"1.0": False, "1.1": True}, ""),
-        (ROLLING, ("1.1!~1.1", "1.0", "1.0", "1.0"), 0, {"1.0": True, "1.1": False}, ""),  # nothing that counts has it
-        (ROLLING, ("1.1!", "0.9!~1.1", "0.8", "1.0"), 50, {"1.0": False, "1.1": True}, "web-3: `0.8` runs"),
-        (SERVING, ("1.1", "1.1", "0.9~1.1", "1.1"), 0, {"1.1": True}, ""),
-        (SERVING, ("2.0", "2.0", "0.9~1.1", "2.0"), 0, {"1.1": False}, "web-1, web-2, web-4: `status` prints `2.0`"),
-        (NEXT, ("1.2!", "1.1", "0.9~1.1", "1.1"), 25, {"1.1": True, "1.2": True}, ""),
-        (NEXT, ("1.2!", "1.1", "?~1.1", "1.1"), 25, {"1.1": True, "1.2": True}, ""),
-        (NEXT, ("1.2!", "1.2!", "0.9!~1.1", "1.1"), 50, {"1.1": True, "1.2": True}, "web-3: `0.9` runs"),  # now a script of ours failed
-    ],
-)
-def test_a_host_that_is_left_out_counts_for_the_share_alone(
-    known: Known, words: tuple[str, ...], percent: int, ready: dict[str, bool], trouble: str
-) -> None:
-    """Neither for what is well, nor for what is in trouble; others count as ever."""
-    given = answers(*words)
-    well = {(one.host, one.running.serves or "") for one in given if one.running is not None}
-    found = position_of_hosts(known, given, well, owner="run-1", generation=3)
-    assert (found["percent"], found["ready"]) == (percent, ready)
-    assert found.get("trouble", "").startswith(trouble)
-    assert bool(found.get("trouble")) is bool(trouble)
-
-
-@given(st.lists(st.tuples(st.sampled_from(WORDS), st.booleans()), min_size=1, max_size=10), st.sampled_from([ROLLING, SERVING, NEXT]))
-def test_no_word_of_a_host_that_is_left_out_changes_where_the_environment_stands(said: list[tuple[str, bool]], known: Known) -> None:
-    """Whatever it answers, the position is the one with any other answer of it."""
-    left = known["baseline"] if known["canary"] is None else known["canary"]
-    places = []
-    for word in (None, "1.1!", "?!", "0.7!"):
-        given = answers(*(f"{word or own}~{left}" if is_left else own for own, is_left in said))
-        well = {(one.host, one.running.serves or "") for one in given if one.running is not None}
-        places.append(position_of_hosts(known, given, well, owner=None, generation=1))
-        assert len(left_now(known, given)) + len(counted(known, given)) == len(given)
-        assert set(having(known, given)).isdisjoint(left_now(known, given))
-    assert all(place == places[0] for place in places)
-
-
-@given(st.data(), st.integers(1, 12), st.integers(1, 4))
-def test_however_hosts_are_left_out_each_share_has_its_hosts_and_none_of_them_is_acted_on(
-    data: st.DataObject, hosts: int, at_once: int
-) -> None:
-    """People may leave a host out that fails, as long as another of the step has it or has yet to get it: each step ends at its share."""
-    names = tuple(f"web-{one}" for one in range(1, hosts + 1))
-    done, left = set[str](), set[str]()
-    for number in sorted(data.draw(st.sets(st.integers(1, hosts), min_size=1))):
-        while True:
-            found = course(names, done, number, at_once=at_once, left_out=left)
-            acted = [host for batch in (found.there, *found.deploys) for host in batch]
-            assert not found.returns
-            assert left.isdisjoint(acted)
-            failing = [host for host in acted if host not in done and data.draw(st.booleans())] if len(acted) > 1 else []
-            if not failing:
-                done |= set(acted)
-                break
-            done |= set(acted[: acted.index(failing[0])])
-            left.add(failing[0])
-        assert reached(len(done), len(left), hosts) == share_of(number, hosts)
-        assert done
-    back = course(names, done, 0, at_once=at_once, left_out=left)
-    assert {host for batch in back.returns for host in batch} == done
-    assert reached(0, len(left), hosts) == 0
