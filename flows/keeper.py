@@ -15,7 +15,8 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run, start_again
 from tasks.lifecycle.observed import start_due_looks
 from tasks.lifecycle.strays import choose_again, end_strays
-from tasks.notify import deliver_due
+from tasks.notify import deliver_due, tell_unobserved
+from tasks.notify.traces import send_traces
 from tasks.record.exposition import write_exposition
 from tasks.record.open_runs import OpenRun, Part, find_open
 from tasks.record.retention import remove_old
@@ -60,15 +61,8 @@ async def keeper() -> list[str]:
             await refresh_calendars()
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
-    with apart("the messages that receivers have not acknowledged"):
-        async with asyncio.timeout(DELIVERY_SECONDS):
-            await deliver_due()
-    with apart("the rollbacks of what fails after its deployment"):
-        async with asyncio.timeout(LOOKS_SECONDS):
-            done += [f"rollback {run}: begun, as an observation requested it" for run in await pursue_rollbacks()]
-    with apart("looks at what was deployed"):
-        async with asyncio.timeout(LOOKS_SECONDS):
-            await start_due_looks()
+    await _tell()
+    done += await _observe()
     with apart("the quietest windows"):
         async with asyncio.timeout(TURN_SECONDS):
             done += await renew_quietest()
@@ -81,6 +75,29 @@ async def keeper() -> list[str]:
         await forget_idle_runs(busy=bool(done))
     if faults:
         raise faults[0]
+    return done
+
+
+async def _tell() -> None:
+    """Tell others what they have not heard yet."""
+    for what, tell in (("the messages that receivers have not acknowledged", deliver_due), ("the traces of releases", send_traces)):
+        with apart(what):
+            async with asyncio.timeout(DELIVERY_SECONDS):
+                await tell()
+
+
+async def _observe() -> list[str]:
+    """Look after what is observed: the rollbacks that are requested, the looks that are due, and what people have still to be told."""
+    done = list[str]()
+    with apart("the rollbacks of what fails after its deployment"):
+        async with asyncio.timeout(LOOKS_SECONDS):
+            done += [f"rollback {run}: it has ended, an observation requested it" for run in await pursue_rollbacks()]
+    with apart("looks at what was deployed"):
+        async with asyncio.timeout(LOOKS_SECONDS):
+            await start_due_looks()
+    with apart("what is not observed"):
+        async with asyncio.timeout(DELIVERY_SECONDS):
+            await tell_unobserved(run_id())
     return done
 
 

@@ -13,26 +13,27 @@ from pydantic import Field
 
 from blocks.errors import Refused, ShipwayError
 from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
-from blocks.platform import Position
 from flows.lifecycle.context import Phase, run_id
 from flows.lifecycle.parameters import drops_unknown_parameters
 from flows.rollout.gone import UNKNOWN
 from flows.rollout.look_again import record, see
 from tasks.lifecycle.clock import now
-from tasks.lifecycle.kept_runs import RUN, is_closed, open_releases_of
+from tasks.lifecycle.kept_runs import open_releases_of
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.observed import find_observed, replace_observed
 from tasks.lifecycle.retries import retried
 from tasks.lifecycle.run_labels import name_run
-from tasks.notify import notify
+from tasks.lifecycle.under_way import held_by
+from tasks.notify import notify, with_unobserved_told
 from tasks.process.concurrency import together
 from tasks.record.journal import read_entries, say
 from tasks.record.kept_entries import kept_entries
-from tasks.rollout.late_rollback import Requested, request_rollback
+from tasks.rollout.late_rollback import MOST_ASKED, Requested, request_rollback
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.approval.closing import gives_way_at
 from tasks.rules.approval.given import is_approved
-from tasks.rules.lifecycle.observed import Look, Observed, after_look, failure_in_words, put_off, silence, with_failure_told
+from tasks.rules.lifecycle.observed import Observed
+from tasks.rules.lifecycle.observed_looks import Look, after_look, failure_in_words, put_off, with_failure_told
 from tasks.rules.notify.facts import late_facts
 
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Release", description="Id of the release that is observed.")]
@@ -62,9 +63,12 @@ async def _look(phase: Phase, name: str, kept: Observed) -> State[Any]:
     """Look at each environment, act on a failure that is confirmed, and keep what was found, unless a newer release took its place."""
     began = now()
     seen = dict(zip(kept.places, await together(*(see(phase, kept, environment) for environment in kept.places)), strict=True))
-    if busy := [place for place, one in seen.items() if one.position and await _is_under_way(one.position)]:
-        await asyncio.to_thread(replace_observed, name, kept, put_off(kept, at=began))
-        return Completed(name="PutOff", message=f"a release or rollback is under way in {', '.join(busy)}")
+    holders = {place: await held_by(one.position["owner"]) for place, one in seen.items() if one.position}
+    if busy := [place for place, holder in holders.items() if holder]:
+        why, is_ours = f"a release or rollback is under way in {', '.join(busy)}", all(holders[place] == "here" for place in busy)
+        after = await with_unobserved_told(put_off(kept, at=began, why=why, is_ours=is_ours), run=phase.owner)
+        await asyncio.to_thread(replace_observed, name, kept, after)
+        return Completed(name="PutOff", message=why)
     there = {place: one for place, one in seen.items() if not one.gone}
     look = after_look(kept, {place: one.found for place, one in there.items()}, at=began)
     if lost := {place: one for place, one in seen.items() if one.gone == UNKNOWN and one.position}:
@@ -76,8 +80,7 @@ async def _look(phase: Phase, name: str, kept: Observed) -> State[Any]:
         if (await asyncio.to_thread(find_observed, kept.release))[1] != kept:
             return Completed(name="Over", message="a newer release, or another look, took its place")
         after, did = await _act(phase, kept, look)
-    if not_seen := silence(look):
-        after = await _tell_silence(phase, kept, after, not_seen)
+    after = await with_unobserved_told(after, run=phase.owner)
     if not await asyncio.to_thread(replace_observed, name, kept, after):
         return Completed(name="Over", message="a newer release, or another look, took its place")
     said = "; ".join(part for part in (look.result.reason, did) if part)
@@ -86,27 +89,12 @@ async def _look(phase: Phase, name: str, kept: Observed) -> State[Any]:
     return Completed(name="Passed" if look.result.passed else "NoData", message=said)
 
 
-async def _is_under_way(position: Position) -> bool:
-    """Say whether a release or a rollback holds an environment; one whose record is closed only left its lease there."""
-    owner = position["owner"] or ""
-    if not RUN.fullmatch(owner):
-        return bool(owner)
-    return not await asyncio.to_thread(is_closed, owner)
-
-
 async def _tell_gone(phase: Phase, kept: Observed, serving: Mapping[str, str | None]) -> None:
     """Tell people that a version does not serve any more by no release or rollback, so that it is observed no more there."""
     serves = ", ".join(f"{baseline or 'nothing'} in {environment}" for environment, baseline in serving.items())
     reason = as_ending(f"no release or rollback did that: instead of {kept.version}, deployed by {kept.release}, there serves {serves}")
     about, key = f"{phase.plan.service} {kept.version}", f"{kept.release}/gone/{' '.join(serving)}"
     await notify(phase.plan.notify, ["unobserved"], about=about, reason=reason, run=phase.owner, key=key)
-
-
-async def _tell_silence(phase: Phase, kept: Observed, after: Observed, reason: str) -> Observed:
-    """Tell people once that the health of a version is not known, as a credential of a check was deleted; gives what is known then."""
-    about, key = f"{phase.plan.service} {kept.version}", f"{kept.release}/silent/{kept.number}"
-    await notify(phase.plan.notify, ["unobserved"], about=about, reason=as_ending(reason), run=phase.owner, key=key)
-    return after.model_copy(update={"silent_told": True})
 
 
 async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]:
@@ -122,9 +110,10 @@ async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]
     if plan.observe.on_failure == "roll_back":
         why = as_reason(f"{kept.version}, {deployed}, fails {said}")
         rollback, did = await _request(kept, service=plan.service, reason=why)
-        if rollback:
+        after = after.model_copy(update={"asked": rollback.asked})
+        if rollback.run:
             to_do = f"Wait for the message of the rollback, which is requested. If it does not come within minutes: {command}."
-            after = after.model_copy(update={"rollback": rollback.run, "asked": rollback.asked, "reason": str(why)})
+            after = after.model_copy(update={"rollback": rollback.run, "reason": str(why)})
         else:
             after = after.model_copy(update={"held": kept.held or now()})
             if kept.told:
@@ -136,17 +125,18 @@ async def _act(phase: Phase, kept: Observed, look: Look) -> tuple[Observed, str]
     return after, did
 
 
-async def _request(kept: Observed, *, service: str, reason: OutsideText) -> tuple[Requested | None, str]:
-    """Request the rollback; gives its run, None if it is not requested now, and what is to be said of it.
+async def _request(kept: Observed, *, service: str, reason: OutsideText) -> tuple[Requested, str]:
+    """Request the rollback; gives its run, "" if it is not requested now, and what is to be said of it.
 
     A rollback ends what is under way, which may be the fix: a release that people approved is let come to its end, for one pause.
     """
     if not kept.held_enough(now()) and (under_way := [run for run in await open_releases_of(service) if await _is_approved(run)]):
-        return None, f"it is not rolled back while the release {', '.join(map(run_link, under_way))} is under way, which may be the fix"
+        releases = ", ".join(map(run_link, under_way))
+        return Requested("", kept.asked), f"it is not rolled back while the release {releases} is under way, which may be the fix"
     try:
         rollback = await retried(request_rollback)(kept, reason=reason)
     except Refused as error:
-        return None, f"THE ROLLBACK COULD NOT BE REQUESTED: {error_text(error)}"
+        return Requested("", kept.asked + MOST_ASKED), f"THE ROLLBACK COULD NOT BE REQUESTED: {error_text(error)}"
     return rollback, f"it is rolled back: {run_link(rollback.run)}"
 
 

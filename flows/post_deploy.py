@@ -15,10 +15,11 @@ from flows.rollout.log_check import check_logs
 from tasks.analysis.watch import read_counts
 from tasks.lifecycle.retries import retried
 from tasks.process.concurrency import together
-from tasks.rules.lifecycle.results import PhaseResult, passed, worst_of
+from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
 from tasks.rules.plan.request import PlanPath, Scope, Version
 from tasks.rules.plan.targets import production_of, within
 from tasks.rules.record.view import POST_DEPLOY
+from tasks.rules.rollout.version_name import is_alike
 
 
 @flow(name="post_deploy", flow_run_name="post-deploy {version}", persist_result=True, result_serializer="json")
@@ -49,10 +50,13 @@ async def _probe(phase: Phase, version: str, environment: str) -> tuple[Position
 
 
 async def _look(phase: Phase, version: str, environment: str, position: Position, health: Any) -> list[PhaseResult]:
-    """Record what health, metrics and logs say in one environment of production; gives what decides."""
+    """Record what health, metrics and logs say in one environment of production; gives what decides, also whether it serves there."""
     platform = await platform_of(phase.plan, environment)
     await append_health(phase, health, environment=environment, name=POST_DEPLOY)
     counts = (await retried(read_counts)(platform)).get(version)
     await append_counts(phase, counts, version, environment=environment, name=POST_DEPLOY)
     logs = await check_logs(phase, version, platform, environment=environment, previous=position["previous"], name=POST_DEPLOY)
-    return [one.at(environment if within(environment) else "") for one in (PhaseResult.of(health), logs)]
+    found = [PhaseResult.of(health), logs]
+    if not is_alike(position["baseline"], version):
+        found.insert(0, failed(f"{environment} runs {position['baseline'] or 'nothing'}, not {version}"))
+    return [one.at(environment if within(environment) else "") for one in found]

@@ -148,6 +148,7 @@ async def _deploy(phase: Phase, version: str, *, approval: Approval) -> PhaseRes
         if not found.passed:
             return found
     looked: Any = await post_deploy(phase.path, version=version, release=phase.scope)
+    await check_not_stopped(phase.owner)  # a rollback may have brought another version meanwhile
     result: PhaseResult = looked
     return result
 

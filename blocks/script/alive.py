@@ -9,7 +9,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from blocks import processes
-from blocks.script.wrapper import PROCESS, RESULT, SCRIPT, STOP
+from blocks.script.result import RESULT
+from blocks.script.wrapper import PROCESS, SCRIPT, STOP
 
 MARK = "SHIPWAY_SCRIPT"
 

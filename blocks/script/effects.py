@@ -8,8 +8,7 @@ people let be run again, is run again. A rollback does not wait for what moves f
 from __future__ import annotations
 
 import asyncio
-import time
-import uuid
+from collections.abc import Sequence
 from typing import Any, cast
 
 from blocks.errors import BadInput, Permanent, RolloutFailed, ScriptFailed, ShipwayError, Temporary
@@ -24,7 +23,6 @@ from blocks.script.run import TEMPFAIL, Command, Ended
 from blocks.script.state import Notes, Run, act_of, run_folder
 from blocks.script.tries import FIRST, Again, Ours, failed_before, is_owed, ours_of, owed_after, still_owed
 from blocks.script.words import ALL_PERCENT, OWED, Act, fault_of
-from blocks.script.wrapper import LOG
 
 MOST_RUNS, AGAIN_SECONDS = 3, 5.0  # of a rollback's script that fails: one fault that passes must not leave the bad version
 
@@ -40,13 +38,13 @@ class Environment(Observed):
         notes = await self.expect(lease)
         if (run := notes["run"]) is None:
             return notes, None
+        shown = self._shown(run, lease)
         if await self.is_under_way(run, lease):
-            shown = self._shown(run, lease)
             ends = notes.get("rollback", False) and not run.get("rolls_back", False)
             shown.say(f"run {run['id']} is under way; it is {'ended, as a rollback took over' if ends else 'followed to its end'}")
             await (self.end if ends else self.follow)(run, lease, shown)
             notes = await self.expect(lease)
-        return notes, await asyncio.to_thread(runs.ended, self.folder, run)
+        return notes, shown.end(await self._ended(run))
 
     async def note_canary(self, lease: Lease, version: str, position: Position) -> None:
         """Note a version as the canary, and that a rollback owes all that brings it; what `status` says of a canary does not count.
@@ -80,7 +78,7 @@ class Environment(Observed):
             notes, ended = await self.settle(lease)
             run = notes["run"]
             if began and run and run["id"] == began and ended and not ended.has_begun:
-                raise Temporary(f"{act}: its wrapper did not begin it; see {run_folder(self.folder, run) / LOG}")
+                raise Temporary(f"{act}: {await asyncio.to_thread(runs.why_not_begun, self.folder, run)}")
             ours = ours_of(run, ended, act, lease, is_new=bool(began))
             again = self._another_try(notes, act, ours) if ours else None
             if again is None:
@@ -184,7 +182,7 @@ class Environment(Observed):
             has_failed = has_failed or (self._has_turn(notes, ours) and bool(ended.not_run or ended.timed_out))
             may_try = has_failed and ours.failed < self._most_runs
             return Again(ours.failed, is_renewed=self._differs and not ours.run.get("renewed")) if may_try else None
-        by_plan = act.is_forward and exited_badly and ours.failed <= self.again.retries
+        by_plan = act.is_forward and exited_badly and not ended.left and ours.failed <= self.again.retries
         by_people = (exited_badly or ended.timed_out) and self._is_let_by_people(notes, act, ours.run)
         return Again(ours.failed) if by_plan or by_people else None
 
@@ -203,11 +201,11 @@ class Environment(Observed):
             fix = "Look at its first line (`#!`), its rights, and its user's"
             raise BadInput(f"`{self.commands[act.effect][0]}` cannot be run: {ended.not_run}", field=f"scripts.{act.effect}[0]", fix=fix)
         if ended.asks_again:
-            raise Temporary(f"{act} of {self.whose} asks for another try (exit code {TEMPFAIL}){await self._last_lines(run)}")
+            raise Temporary(f"{act} of {self.whose} asks for another try (exit code {TEMPFAIL}){ended.beside}{await self._last_lines(run)}")
         if ended.timed_out or (ended.is_known and ended.exit_code != 0):
-            raise await self._failed(notes, act, run, ended.in_words())
+            raise await self._failed(notes, act, run, ended.in_words(), left=ended.left)
 
-    async def _failed(self, notes: Notes, act: Act, run: Run, why: str) -> RolloutFailed:
+    async def _failed(self, notes: Notes, act: Act, run: Run, why: str, *, left: Sequence[str] = ()) -> RolloutFailed:
         lines = await asyncio.to_thread(runs.evidence, self.folder, run)
         kept = f"output: {run_folder(self.folder, run)}"
         by = f" (the rollback goes by {self.kept}; remove it if the block as it is now must count)" if self.kept else ""
@@ -215,8 +213,8 @@ class Environment(Observed):
         if notes.get("rollback", False) or not act.is_forward:
             return RolloutFailed(message, evidence=evidence)
         runs_so_far = run.get("failed_before", 0) + 1
-        name, step = self.named(act)
-        return ScriptFailed(message, evidence=evidence, act=name, step=step, runs=runs_so_far, lines=tuple(lines))
+        (name, step), shown = self.named(act), tuple(lines)
+        return ScriptFailed(message, evidence=evidence, act=name, step=step, runs=runs_so_far, lines=shown, left=tuple(left))
 
     async def _last_lines(self, run: Run) -> str:
         return last_lines(await asyncio.to_thread(runs.evidence, self.folder, run))
@@ -231,7 +229,7 @@ class Environment(Observed):
                 check_lease(cast("Any", notes), lease)
                 if notes["run"] != after:
                     return None
-                run = self._new_run(notes, act, lease, limit_seconds)
+                run = state.new_run(notes, act, lease, limit_seconds=limit_seconds)
                 run["renewed"], run["failed_before"] = again.is_renewed, again.failed_before
                 notes["run"], notes["next_run"], notes["touched"], notes["owed"] = run, notes["next_run"] + 1, True, still_owed(notes, act)
                 notes["promotes"] = notes.get("promotes", False) or act.effect == "promote"
@@ -249,23 +247,11 @@ class Environment(Observed):
         how += f", with the secrets that the block has now instead of those in {self.kept}" if again.is_renewed else ""
         shown.say(f"begins as run {run['id']}{how}, for {limit_seconds:g} s at most")
         await self.follow(run, lease, shown)
-        ended = await asyncio.to_thread(runs.ended, self.folder, run)
-        shown.say(ended.in_words() + (f"; it left running: {', '.join(ended.left)}" if ended.left else ""))
+        shown.end(await self._ended(run))
         return run["id"]
 
-    def _new_run(self, notes: Notes, act: Act, lease: Lease, limit_seconds: float) -> Run:
-        return Run(
-            id=str(notes["next_run"]),
-            mark=uuid.uuid4().hex,
-            effect=act.effect,
-            version=act.version,
-            previous=act.previous,
-            percent=act.percent,
-            owner=lease["owner"],
-            began=time.time(),
-            limit_seconds=limit_seconds,
-            rolls_back=notes.get("rollback", False),
-        )
+    async def _ended(self, run: Run) -> Ended:
+        return await asyncio.to_thread(runs.ended, self.folder, run)
 
     async def is_under_way(self, run: Run, lease: Lease | None = None) -> bool:  # noqa: ARG002 - a host is asked under it
         """Say whether a run has begun, and has not ended; None for the lease if that is only looked at."""
@@ -296,4 +282,4 @@ class Environment(Observed):
         return str(act), act.step
 
     def _shown(self, run: Run, lease: Lease) -> Shown:
-        return Shown(lease["owner"], self.named(act_of(run))[0], kept=run_folder(self.folder, run))
+        return Shown(lease["owner"], self.named(act_of(run))[0], kept=run_folder(self.folder, run), whose=self.whose)

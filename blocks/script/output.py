@@ -8,13 +8,14 @@ import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol, TypeVar
 
 from prefect.context import FlowRunContext
 from prefect.logging.loggers import flow_run_logger
 
 from blocks.outside_text import OutsideText, said
 from blocks.progress import emit_progress
+from blocks.script.artifact import ProgressArtifact, key_of
 from blocks.script.wrapper import OLDER, OUTPUT
 
 MOST_LINE_BYTES = 16_384
@@ -35,6 +36,20 @@ class Progress(NamedTuple):
     def __str__(self) -> str:
         """Write it for people: `40 %: copying`."""
         return f"{self.percent} %{f': {self.words}' if self.words else ''}"
+
+
+class Ending(Protocol):
+    """How a run ended, see `blocks.script.run.Ended`."""
+
+    @property
+    def exit_code(self) -> int | None:
+        """Its exit code."""
+
+    def in_words(self) -> str:
+        """Say it in a few words."""
+
+
+End = TypeVar("End", bound=Ending)
 
 
 def read_progress(line: str) -> Progress | None:
@@ -124,13 +139,17 @@ class Shown:
         release: Flow run id of who had it run.
         name: What is run, for people.
         kept: Where the output is kept.
+        whose: Whose environment it is, for people.
     """
 
-    def __init__(self, release: str, name: str, *, kept: Path) -> None:
+    def __init__(self, release: str, name: str, *, kept: Path, whose: str) -> None:
         """Nothing is shown yet."""
         self.release, self.name, self.kept = release, name, kept
         self.lines = self.readings = 0
-        self.log, self.is_in_run = _logger()
+        self.is_followed = False
+        self.log, is_in_run = _logger()
+        # Outside of a run, it would start a server of its own.
+        self.artifact = ProgressArtifact(key_of(whose, kept.parents[1]), name, kept) if is_in_run else None
 
     def show(self, line: bytes) -> None:
         """Show one line; one that is not shown any more is not even cleaned, which would take longer than to print it."""
@@ -150,12 +169,23 @@ class Shown:
         self.readings += 1
         if self.readings <= MOST_LINES_LOGGED:
             self.log("%s: %s", self.name, progress)
-        if self.is_in_run:  # outside of one, the event would start a server of its own
+        if self.artifact is not None:
             emit_progress(self.release, f"{self.name}: {progress}", reading=self.readings)
+            self.artifact.move(progress.percent, progress.words)
 
     def say(self, words: str) -> None:
-        """Log a line of ours about it."""
+        """Log a line of ours about it, as it is followed."""
+        self.is_followed = True
         self.log("%s: %s", self.name, words)
+
+    def end(self, ended: End) -> End:
+        """Log how it ended, if it was followed, and leave its progress there: at 100 %, or where it failed; gives its ending."""
+        words = ended.in_words()
+        if self.is_followed:
+            self.say(words)
+        if self.artifact is not None:
+            self.artifact.end(words, is_done=ended.exit_code == 0)
+        return ended
 
 
 def _cleaned(line: bytes) -> OutsideText:

@@ -15,19 +15,22 @@ from typing import NamedTuple
 
 from blocks import processes
 from blocks.errors import Temporary
-from blocks.outside_text import OutsideText
+from blocks.outside_text import OutsideText, said
 from blocks.runner import Runner
 from blocks.script import alive
 from blocks.script.alive import MARK
 from blocks.script.output import Reader, Shown, tail
+from blocks.script.result import RESULT
 from blocks.script.state import Run, act_of, locked, run_folder
-from blocks.script.wrapper import LOG, PROCESS, RESULT, STOP
+from blocks.script.wrapper import LOG, PROCESS, STOP
 
 PROJECT = str(Path(__file__).parents[2])
 LAUNCH = "import sys; sys.path.insert(0, sys.argv.pop(1)); from blocks.script.wrapper import main; main()"
 START_SECONDS = 30.0
 FIRST_LOOK_SECONDS, SLOWEST_LOOK_SECONDS, SLOWER = 0.02, 0.5, 1.3
 TEMPFAIL = os.EX_TEMPFAIL
+GONE = "is gone without an exit code (its machine was restarted, its wrapper was killed, or its disk was full)"
+LOG_BYTES, NAME_LIMIT = 8_000, 200
 
 
 class Command(NamedTuple):
@@ -47,7 +50,7 @@ class Ended(NamedTuple):
         timed_out: Whether it was ended at its time limit.
         not_run: Why the program could not be started, or "".
         seconds: How long it ran.
-        left: The processes that it left running, each as `id (name)`.
+        left: The processes that it left running, each as `id (name)`; if it failed, those that could not be ended.
         has_begun: False if its wrapper never came to begin it.
         is_known: False if it is gone and no exit code was written.
         stopped: Whether it was ended for a rollback.
@@ -69,15 +72,25 @@ class Ended(NamedTuple):
 
     def in_words(self) -> str:
         """Say it in a few words: `exited with 1 after 2.0 s`."""
-        if not self.is_known:
-            return "is gone without an exit code, as after a restart of the machine"
-        if self.timed_out:
-            return f"timed out after {self.seconds:.1f} s, and was ended with all that it had started"
-        if self.stopped:
-            return f"was ended after {self.seconds:.1f} s with all that it had started, as a rollback took over"
+        after, left = f"after {self.seconds:.1f} s", ", ".join(self.left)
+        if not (self.has_begun and self.is_known):
+            return GONE if self.has_begun else "was not begun"
+        if self.exit_code == 0:
+            return f"exited with 0 {after}{f'; it left running: {left}' if left else ''}"
+        if self.timed_out and not left:
+            return f"timed out {after}, and was ended with all that it had started"
+        if self.stopped and not left:
+            return f"was ended {after} with all that it had started, as a rollback took over"
+        if self.timed_out or self.stopped:
+            return f"{'timed out' if self.timed_out else 'was to be ended as a rollback took over,'} {after}{self.beside}"
         if self.exit_code is not None and self.exit_code < 0:
-            return f"was killed by signal {-self.exit_code} after {self.seconds:.1f} s"
-        return f"exited with {self.exit_code} after {self.seconds:.1f} s"
+            return f"was killed by signal {-self.exit_code} {after}{self.beside}"
+        return f"exited with {self.exit_code} {after}{self.beside}"
+
+    @property
+    def beside(self) -> str:
+        """What may run on beside whatever comes next, in words: processes of a script that failed, as root's, which it had by sudo."""
+        return f"; could not be ended: {', '.join(self.left)}" if self.left and self.exit_code != 0 else ""
 
 
 def begin(folder: Path, run: Run, command: Command, *, lock: int, stop_seconds: float) -> None:
@@ -124,7 +137,8 @@ def ended(folder: Path, run: Run) -> Ended:
     """Read how a run ended that is not under way."""
     place = run_folder(folder, run)
     with suppress(OSError, ValueError):
-        return Ended(**json.loads((place / RESULT).read_bytes()))
+        found = Ended(**json.loads((place / RESULT).read_bytes()))
+        return found._replace(left=[said(one, limit=NAME_LIMIT) for one in found.left], not_run=said(found.not_run))
     return Ended(has_begun=(place / PROCESS).exists(), is_known=False)
 
 
@@ -195,6 +209,15 @@ def _wait_until_begun(folder: Path) -> None:
 def evidence(folder: Path, run: Run) -> list[OutsideText]:
     """Give the last lines that a run wrote."""
     return tail(run_folder(folder, run))
+
+
+def why_not_begun(folder: Path, run: Run) -> str:
+    """Say why a run was not begun, by the last line of its wrapper's log."""
+    path, log = run_folder(folder, run) / LOG, b""
+    with suppress(OSError):
+        log = path.read_bytes()[-LOG_BYTES:]
+    lines = [text for line in log.decode(errors="replace").splitlines() if (text := said(line))]
+    return f"it was not begun: {lines[-1] if lines else 'its wrapper could write no reason down, as on a full disk'}; see {path}"
 
 
 def in_words(run: Run, *, now: float) -> str:

@@ -8,12 +8,14 @@ import os
 import shutil
 import stat
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NotRequired, TypedDict, cast
 
 from blocks.errors import BadInput, Temporary
+from blocks.platform import Lease
 from blocks.script.words import Act, Effect
 
 FORMAT = "shipway-script/1"
@@ -91,6 +93,22 @@ class Notes(TypedDict):
     left_out: NotRequired[LeftOut | None]
     next_run: int
     run: Run | None
+
+
+def new_run(notes: Notes, act: Act, lease: Lease, *, limit_seconds: float) -> Run:
+    """Give the next run, which begins now."""
+    return Run(
+        id=str(notes["next_run"]),
+        mark=uuid.uuid4().hex,
+        effect=act.effect,
+        version=act.version,
+        previous=act.previous,
+        percent=act.percent,
+        owner=lease["owner"],
+        began=time.time(),
+        limit_seconds=limit_seconds,
+        rolls_back=notes.get("rollback", False),
+    )
 
 
 def act_of(run: Run) -> Act:

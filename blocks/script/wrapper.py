@@ -20,10 +20,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from blocks import processes
+from blocks.script.result import keep_room, write_or_part
 
 PR_SET_CHILD_SUBREAPER = 36
 OUTPUT, OLDER = "output", "output.1"
-PROCESS, SCRIPT, RESULT, LOG = "process.json", "script.json", "result.json", "wrapper.log"
+PROCESS, SCRIPT, LOG = "process.json", "script.json", "wrapper.log"
 STOP = "stop"  # a file that asks for its end, as of a rollback that took over
 MOST_BYTES = 1_000_000  # of each of the two files of output
 PIECE_BYTES = 65_536
@@ -57,9 +58,11 @@ class Output:
         """Append a piece; a full file becomes the older one."""
         with suppress(OSError):  # as on a full disk, for which no script is stopped
             if self.size > MOST_BYTES:
-                self.path.replace(self.older)
+                with suppress(FileNotFoundError):  # the newer one could not be opened before
+                    self.path.replace(self.older)
+                newer = self._open()
                 os.close(self.file)
-                self.file, self.size = self._open(), 0
+                self.file, self.size = newer, 0
             self.size += os.write(self.file, piece)
 
     def _open(self) -> int:
@@ -88,6 +91,7 @@ def wrap(folder: Path, lock: int, order: dict[str, Any]) -> None:
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     adopt_orphans()
     output = Output(folder)
+    keep_room(folder)
     processes.record(folder / PROCESS, os.getpid())
     os.close(lock)
     began = time.monotonic()
@@ -95,10 +99,8 @@ def wrap(folder: Path, lock: int, order: dict[str, Any]) -> None:
     try:
         child = start(order, theirs, theirs)
     except OSError as error:
-        write_result(
-            folder / RESULT, {"exit_code": None, "not_run": error.strerror or str(error), "timed_out": False, "seconds": 0.0, "left": []}
-        )
-        return
+        why = error.strerror or str(error)
+        return write_or_part(folder, {"exit_code": None, "not_run": why, "timed_out": False, "seconds": 0.0, "left": []})
     finally:
         os.close(theirs)
     with suppress(OSError):  # as on a full disk: it runs, and is followed here
@@ -107,17 +109,16 @@ def wrap(folder: Path, lock: int, order: dict[str, Any]) -> None:
     exit_code, ended_by = follow(child, ours, output, stop=folder / STOP, **limits)
     if exit_code != 0:  # what a script that failed has left is not the service: nothing of it may run beside a rollback
         end_tree(ours, output, stop_seconds=order["stop_seconds"])
-    left = [_name(pid) for pid in _descendants()]
     result = {
         "exit_code": exit_code,
         "not_run": "",
         "timed_out": ended_by == "time limit",
         "stopped": ended_by == "rollback",
         "seconds": time.monotonic() - began,
-        "left": left[:NAMES_SHOWN],
+        "left": _names(_descendants()),
     }
-    write_result(folder / RESULT, result)
-    _drain(ours)
+    write_or_part(folder, result)
+    return _drain(ours)
 
 
 def adopt_orphans() -> None:
@@ -246,20 +247,15 @@ def _reap(*, besides: int) -> None:
             os.waitpid(found.si_pid, os.WNOHANG)
 
 
+def _names(pids: list[int]) -> list[str]:
+    more = len(pids) - NAMES_SHOWN
+    return [_name(pid) for pid in pids[:NAMES_SHOWN]] + ([f"{more} more"] if more > 0 else [])
+
+
 def _name(pid: int) -> str:
     with suppress(OSError):
         return f"{pid} ({Path(f'/proc/{pid}/comm').read_text(errors='replace').strip()})"
     return str(pid)
-
-
-def write_result(path: Path, result: dict[str, Any]) -> None:
-    """Write down how a run ended, in one step."""
-    draft = path.with_suffix(".new")
-    with draft.open("w", encoding="utf-8") as file:
-        json.dump(result, file)
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(path)
 
 
 def _drain(ours: int) -> None:

@@ -59,7 +59,7 @@ async def ends_after(
     inputs = await collect_inputs(phase.path, version=version, key=phase.key("subject"), taken=phase.taken)
     began = await opened_at(part, about=about)
     until = began + timedelta(minutes=phase.plan.on_script_failure.answer_within_minutes)
-    asks = what_is_asked(script.act, script.runs, found.environment, until=until, version=version, host=script.host)
+    asks = what_is_asked(script.act, script.runs, found.environment, until=until, left=script.left, version=version, host=script.host)
     to = f"whether to run {script.act}{within(found.environment)} again{f', or to leave {script.host} out' if script.host else ''}"
     try:
         _, state, proofs = await put_to_people(

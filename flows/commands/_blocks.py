@@ -13,11 +13,12 @@ async def register_blocks() -> None:
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform
     from blocks.notify.apprise import Apprise
+    from blocks.otlp.collector import Collector
     from blocks.prometheus.prometheus import Prometheus
     from blocks.script.hosts.platform import ScriptHosts
     from blocks.script.platform import ScriptPlatform
     from blocks.server import saving
 
     platforms = (LocalPlatform, ScriptPlatform, ScriptHosts, KubernetesPlatform, GitOps)
-    for block in (*platforms, Approvers, Credential, Prometheus, Git, ArgoCDApplication, Apprise):
+    for block in (*platforms, Approvers, Credential, Prometheus, Git, ArgoCDApplication, Apprise, Collector):
         await saving.register(block)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tasks.rules.plan.plan import Plan
 
 MOST_NAMED = 3
+NEEDS_HOURS = "each receiver of `notify` has hours: a release at other hours does not pass `team_told`, as no receiver acknowledges it then"
 
 
 def ask_receivers(plan: Plan) -> tuple[list[str], list[str]]:
@@ -28,21 +29,23 @@ def ask_receivers(plan: Plan) -> tuple[list[str], list[str]]:
 
     if not plan.notify:
         return [], []
+    notes = [NEEDS_HOURS] if plan.checklist.team_told and all(getattr(one, "hours", ()) for one in plan.notify) else []
     try:
-        return asyncio.run(_ask(plan)), []
+        return asyncio.run(_ask(plan)), notes
     except ShipwayError as error:
-        return [], [f"the notification blocks were not checked: {error}"]
+        return [], [*notes, f"the notification blocks were not checked: {error}"]
 
 
 async def _ask(plan: Plan) -> list[str]:
     from blocks.errors import BadInput
     from tasks.lifecycle.server import server
     from tasks.rollout.platforms import load_block
+    from tasks.rules.plan.receivers import block_of
 
     problems: list[str] = []
     async with server():
-        for number, name in enumerate(plan.notify):
-            field = f"notify.{number}"
+        for number, one in enumerate(plan.notify):
+            name, field = block_of(one), f"notify.{number}" if isinstance(one, str) else f"notify.{number}.to"
             try:
                 block = await load_block(name, field=field)
             except BadInput as error:
@@ -60,10 +63,12 @@ def examine(_home: Path) -> Finding:
     from tasks.notify.outbox import undelivered
 
     at = now()
-    open_, over = list[str](), list[str]()
+    open_, over, waiting = list[str](), list[str](), 0
     for message in undelivered():
         for receiver, delivery in message.deliveries.items():
-            if delivery.delivered is None:
+            if message.waits_for_hours(receiver, at=at):
+                waiting += 1
+            elif delivery.delivered is None:
                 line = f"{receiver}: {message.content.subject}{f' ({delivery.fault})' if delivery.fault else ''}"
                 (over if message.is_given_up(receiver, at=at) else open_).append(line)
     fix = "correct the notification block, or what it sends to: the keeper tries again for a day after the message"
@@ -71,7 +76,8 @@ def examine(_home: Path) -> Finding:
         return doctor.Finding("fail", "messages", f"{len(over)} not delivered and given up: {_some(over)}", fix)
     if open_:
         return doctor.Finding("warn", "messages", f"{len(open_)} not acknowledged yet: {_some(open_)}", fix)
-    return doctor.Finding("ok", "messages", "all are acknowledged")
+    later = f", but for {waiting} that wait for a receiver's hours" if waiting else ""
+    return doctor.Finding("ok", "messages", f"all are acknowledged{later}")
 
 
 def _some(lines: list[str]) -> str:

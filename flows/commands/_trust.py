@@ -127,17 +127,37 @@ def _calendars(_home: Path) -> Finding:
 def _runs(home: Path) -> Finding:
     import asyncio
 
-    from blocks.server import doctor, layout
-    from tasks.lifecycle.kept_runs import open_runs, other_server_of
+    from blocks.server import api, doctor
+    from tasks.lifecycle.kept_runs import open_runs, server_of
 
-    async def look() -> list[str]:
-        found = {run: await other_server_of(run, url=layout.api_url(home)) for run in await open_runs()}
-        return [f"{run} of {server}" for run, server in found.items() if server]
+    async def look() -> dict[str, str]:
+        return {run: await server_of(run) for run in await open_runs()}
 
-    if not (others := asyncio.run(look())):
-        return doctor.Finding("ok", "open runs", "each is one of this server's")
-    fix = "the keeper of that server cares for them; if it is gone for good, run the deployment settle/settle here with their ids"
-    return doctor.Finding("warn", "open runs", f"other servers share this key folder: {', '.join(others)}", fix)
+    kept = asyncio.run(look())
+    try:
+        own = api.server_id(home) if kept else ""
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        fix = "one that is deleted is left alone until then, whatever it serves: see that the server answers"
+        return doctor.Finding("fail", "open runs", f"the server does not say which of them are its own: {error}", fix)
+    others = {run: server for run, server in kept.items() if server != own}
+    return _runs_of_others(others) if others else doctor.Finding("ok", "open runs", "each is one of this server's")
+
+
+def _runs_of_others(others: dict[str, str]) -> Finding:
+    """Say what is left alone here: it needs the keeper of its own server, if that works; else people."""
+    from blocks.server import doctor
+    from tasks.lifecycle.servers import has_keeper
+
+    alone = [run for run, server in others.items() if not (server and has_keeper(server))]
+    said = ", ".join(f"{run} of {others[run] or 'a server that is not known'}" for run in alone or others)
+    if not alone:
+        fix = "the keeper of each server cares for its own runs"
+        return doctor.Finding("warn", "open runs", f"other servers share this key folder: {said}", fix)
+    fix = (
+        "if that server still exists, start it, and its keeper goes on; if it is gone for good, as after its database was lost, run the "
+        "deployment settle/settle here with their ids, which rolls them back"
+    )
+    return doctor.Finding("fail", "open runs", f"no keeper cares for {said}", fix)
 
 
 def _messages(home: Path) -> Finding:

@@ -70,12 +70,13 @@ def kinds() -> dict[str, type[Block]]:
     from blocks.kubernetes.platform import KubernetesPlatform
     from blocks.local.platform import LocalPlatform
     from blocks.notify.apprise import Apprise
+    from blocks.otlp.collector import Collector
     from blocks.prometheus.prometheus import Prometheus
     from blocks.script.hosts.platform import ScriptHosts
     from blocks.script.platform import ScriptPlatform
 
     platforms = (LocalPlatform, ScriptPlatform, ScriptHosts, KubernetesPlatform, GitOps)
-    kinds = (*platforms, Prometheus, Git, ArgoCDApplication, Apprise, Credential)
+    kinds = (*platforms, Prometheus, Git, ArgoCDApplication, Apprise, Collector, Credential)
     return {kind.get_block_type_slug(): kind for kind in kinds}
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from flows.commands import _output, _secret, _terminal, _ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from uuid import UUID
 
     from prefect.client.orchestration import PrefectClient
+    from prefect.client.schemas.objects import FlowRun
 
     from tasks.approval.answering import AnswerOutcome, Asked
     from tasks.rules.approval.statement import Question
@@ -28,6 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     _ticks.add_ticks(parser)
     parser.add_argument("--as", dest="approver", metavar="NAME", help="your name as enrolled; needed to tick")
     _secret.add_proof(parser)
+    _output.add_json(parser)
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="how long to wait for the outcome (default: 60)")
     _terminal.add_home(parser)
 
@@ -39,7 +41,8 @@ def run(arguments: argparse.Namespace) -> int:
         arguments: What `configure` described.
 
     Returns:
-        0 when the ticks count, 2 on bad input, 4 when they were refused or nothing is asked, 5 when no outcome is known yet.
+        0 when the ticks count, 2 on bad input, 4 when they were refused or nothing is asked, 5 when no outcome is known yet, or the
+        checklist is shown, which waits.
     """
     return _terminal.on_server(arguments, _check_off)
 
@@ -50,10 +53,15 @@ async def _check_off(client: PrefectClient, arguments: argparse.Namespace) -> in
     from tasks.lifecycle.find_run import find_run
 
     ticks = _ticks.ticks_in(arguments)
+    if ticks and arguments.json:
+        raise BadInput("it is for reading", field="--json", fix="Leave it out, or the items.")
     found = await find_run(client, arguments.run, waiting=True)
     asked, until = await _asked(client, found.id), time.monotonic() + arguments.wait
     if not ticks:
-        _output.show_markdown(asked.text, title=found.name or str(found.id))
+        if arguments.json:
+            _output.print_json(await _facts(found, asked))
+        else:
+            _output.show_markdown(asked.text, title=found.name or str(found.id))
         return _terminal.WAITING
     if not arguments.approver:
         raise BadInput("your name is missing", field="--as", fix="Give it with --as.")
@@ -72,6 +80,27 @@ async def _check_off(client: PrefectClient, arguments: argparse.Namespace) -> in
             _terminal.show("It is not known yet if your ticks count. `shipway status` shows the checklist.")
             return _terminal.WAITING
         asked = new
+
+
+async def _facts(found: FlowRun, asked: Asked) -> dict[str, Any]:
+    """Give what is open by the form, and how far the checklist is by the record, which is null if that is not here."""
+    from flows.commands.status import entries_of
+    from tasks.rules.approval.ticks_form import PROGRESS
+
+    told = [entry.evidence[PROGRESS] for entry in await entries_of(str(found.id)) if entry.kind == "gate" and PROGRESS in entry.evidence]
+    return {
+        "id": str(found.id),
+        "name": found.name,
+        "question": asked.question.model_dump(mode="json") if asked.question else None,
+        "open": _open(asked.fields),
+        "checklist": told[-1] if told else None,
+        "text": asked.text,
+    }
+
+
+def _open(fields: Iterable[str]) -> list[str]:
+    """Name the items of a form."""
+    return [name.removeprefix("tick_").replace("_", "-") for name in fields if name.startswith("tick_")]
 
 
 async def _asked(client: PrefectClient, run: UUID) -> Asked:
@@ -125,8 +154,8 @@ def _expect_open(asked: Asked, form: dict[str, str], *, run: str) -> None:
     """
     from blocks.errors import Refused
 
-    if unknown := [name.removeprefix("tick_").replace("_", "-") for name in form if name.startswith("tick_") and name not in asked.fields]:
-        there = ", ".join(name.removeprefix("tick_").replace("_", "-") for name in asked.fields if name.startswith("tick_"))
+    if unknown := _open(name for name in form if name not in asked.fields):
+        there = ", ".join(_open(asked.fields))
         raise Refused(
             f"{', '.join(unknown)} is not open here: ticked already, or another name; open are {there} (`shipway check-off {run[:8]}`)"
         )

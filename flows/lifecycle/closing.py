@@ -12,22 +12,24 @@ from tasks.lifecycle.retries import as_temporary
 from tasks.notify import alert
 from tasks.record.journal import append_entry
 from tasks.record.kept_entries import kept_entries
-from tasks.rules.lifecycle.ending import QUIET, Ending, while_closing
+from tasks.rules.lifecycle.ending import QUIET, Ending, taken_over, while_closing
 
 
 async def ending_while_closing(run: str, ending: Ending, *, owns: Callable[[], Awaitable[bool]]) -> Ending:
     """Give the ending of a run: one that only waited for ticks of what is done after its deployment ends as deployed.
 
     What is kept beside the key says that it did, so that neither a storage that does not answer nor a changed record rolls it back.
-    If a rollback took an environment over meanwhile, it ends as it would without that wait.
+    If a rollback took an environment over meanwhile, it ends as it would without that wait, and one that would end as deployed as stopped.
 
     Args:
         run: Its flow run id.
         ending: Why it ends.
-        owns: Says whether production still belongs to the release.
+        owns: Says whether what it deployed to still belongs to the release.
     """
     turned = while_closing(ending, await kept_entries(run))
-    return turned if turned is ending or await owns() else ending
+    if turned.name != "deployed" or await owns():
+        return turned
+    return taken_over(ending) if turned is ending else ending
 
 
 async def is_ours(phase: Phase, environment: str) -> bool:

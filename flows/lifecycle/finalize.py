@@ -28,6 +28,7 @@ from tasks.evidence.begun import forget_begun
 from tasks.lifecycle.retries import as_temporary, named, retried
 from tasks.lifecycle.run_labels import end_attempt, let_go, mark_running
 from tasks.notify import alert
+from tasks.notify.traces import note_trace
 from tasks.record.deployed import keep_deployed
 from tasks.record.journal import closing_entry, read_entries, read_entry, say
 from tasks.record.kept_times import measure_times
@@ -40,7 +41,7 @@ from tasks.rules.plan.targets import STAGING, environments_reversed, is_producti
 from tasks.rules.record.asked import as_opened
 from tasks.rules.record.entries import Entry, outcome_of, select
 from tasks.rules.rollout.left_out import with_hosts
-from tasks.rules.rollout.waves import left_alone, reached, staying
+from tasks.rules.rollout.waves import deployed_to, left_alone, reached, staying
 
 
 async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked: bool = False, on_demand: bool = False) -> State[Any]:
@@ -79,6 +80,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         await publish(phase, run, service=service)
         if late is not None:
             raise late
+        await note_trace(run)
         await retried(end_attempt)(run, outcome=outcome)
         await forget_begun(run)
     make = Completed if outcome in QUIET else Failed
@@ -201,11 +203,11 @@ async def _staying(phase: Phase) -> tuple[str, ...]:
 
 
 async def _owns_production(plan: str, run: str) -> bool:
-    """Say whether every target of production still belongs to this release, also where that cannot be read."""
+    """Say whether what this run deployed to in production still belongs to it, also where that cannot be read."""
     with acting_for(run):
-        phase = await phase_to_end(plan, run)
-        targets = [place.environment for place in production_of(phase.plan)] if phase else []
-        return phase is None or all(await asyncio.gather(*(is_ours(phase, name) for name in targets)))
+        phase, opened = await phase_to_end(plan, run), await read_entry(run, "opened")
+        names = deployed_to(phase.plan, opened.evidence if opened else {}) if phase else []
+        return phase is None or all(await asyncio.gather(*(is_ours(phase, name) for name in names)))
 
 
 async def roll_back_or_again(phase: Phase, environments: Sequence[str], *, version: str, ending: Ending) -> dict[str, RollbackResult]:

@@ -33,12 +33,15 @@ async def observe_deployed(phase: Phase, run: str, entries: Sequence[Entry], *, 
         version: Its version.
     """
     service = phase.plan.service
-    since = max((one.at for one in promotions_in(entries, service=service) if is_production(one.here.environment)), default=None)
+    promoted = {one.here.environment: one.at for one in promotions_in(entries, service=service) if is_production(one.here.environment)}
+    since = max(promoted.values(), default=None)
     if since is None:
         return
     try:
         scope, taken = await _acted_by(phase)
-        found = observed_from(taken, entries, release=run, plan=phase.path, version=version, round=round_of(scope), since=since, at=now())
+        found = observed_from(
+            taken, entries, promoted=promoted, release=run, plan=phase.path, version=version, round=round_of(scope), since=since, at=now()
+        )
         await asyncio.to_thread(begin_observed, observed_name(taken.parsed()), found, release=run, since=since)
     except (Refused, OSError) as error:
         say(f"{version} is not observed after its deployment: {error_text(error)}")

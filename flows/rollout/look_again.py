@@ -21,7 +21,8 @@ from tasks.rollout.as_deployed import load_platform_to_roll_back
 from tasks.rollout.rollout import read_position
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.analysis.platform_counts import increase
-from tasks.rules.lifecycle.observed import HEALTH, LOGS, REQUESTS, FoundThere, Observed, ObservedPlace
+from tasks.rules.lifecycle.observed import Observed, ObservedPlace
+from tasks.rules.lifecycle.observed_looks import HEALTH, LOGS, REQUESTS, FoundThere
 from tasks.rules.lifecycle.observed_requests import judge_requests
 from tasks.rules.lifecycle.results import PhaseResult
 from tasks.rules.plan.targets import place_of

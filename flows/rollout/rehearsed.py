@@ -92,14 +92,15 @@ async def _close(phase: Phase | None, run: str, *, version: str, ending: Ending)
     back = await _roll_back(phase, version=version, ending=ending) if phase and version else {}
     entries = await read_entries(run)
     shown = _shown(phase, run, entries, back) if phase else None
-    shown = await _kept(run, shown) if shown else None
+    not_kept = await _why_not_kept(run, shown) if shown else ""
+    kept = None if not_kept else shown
     if closed != "open":
-        return closed, ending.reason, shown
-    outcome, words = _in_words(ending, shown, list(back.values()))
+        return closed, ending.reason, kept
+    outcome, words = _in_words(ending, kept, list(back.values()), not_kept=not_kept)
     reason = as_ending(words)
-    evidence: dict[str, Any] = {"rehearsal": shown.model_dump(mode="json")} if shown else {}
+    evidence: dict[str, Any] = {"rehearsal": kept.model_dump(mode="json")} if kept else {}
     await close_record(phase, run, version=version, outcome=outcome, reason=reason, evidence=evidence)
-    return outcome, reason, shown
+    return outcome, reason, kept
 
 
 async def _roll_back(phase: Phase, *, version: str, ending: Ending) -> dict[str, RollbackResult]:
@@ -147,25 +148,32 @@ def _shown(phase: Phase, run: str, entries: Sequence[Entry], back: dict[str, Rol
     )
 
 
-async def _kept(run: str, shown: Rehearsal) -> Rehearsal | None:
-    """Keep what was shown beside the key; None if the record is not as it was written, or it cannot be kept: then it counts for nothing."""
+async def _why_not_kept(run: str, shown: Rehearsal) -> str:
+    """Keep what was shown beside the key; "", or why it counts for nothing: it cannot be kept, or it passed and its record was changed.
+
+    One that failed counts always: an earlier one that passed must not go on to count instead.
+    """
     try:
-        await expect_whole_record(run)
+        if shown.outcome == "passed":
+            await expect_whole_record(run)
         await asyncio.to_thread(keep_rehearsal, shown)
     except (Refused, Tampered, Temporary, WorldMoved, OSError) as error:
-        say(f"what this rehearsal showed could not be kept, so it does not count: {error_text(error)}")
-        return None
-    return shown
+        why = f"What this rehearsal showed could not be kept, so it does not count: {error_text(error).rstrip('.')}"
+        say(why)
+        return why
+    return ""
 
 
-def _in_words(ending: Ending, shown: Rehearsal | None, back: Sequence[RollbackResult]) -> tuple[str, str]:
-    """Name the outcome, and say it."""
+def _in_words(ending: Ending, shown: Rehearsal | None, back: Sequence[RollbackResult], *, not_kept: str) -> tuple[str, str]:
+    """Name the outcome, and say it; what was shown and not kept has a reason, with which people can put it right and rehearse again."""
     if shown is not None and shown.outcome == "passed":
         took = f"the rollback took {shown.seconds:.3g} s, and {shown.baseline} serves again"
         return "rehearsed", f"The rollback works: {shown.version} was made to fail at {shown.step} %, {took}. {shown.reason}"
     outcome, words = final_outcome(ending, rolled_back=back)
     if shown is not None:
         return "failed", words
+    if not_kept:
+        return "failed", f"{words.rstrip('.')}. {not_kept}. Put that right, and rehearse again"
     nothing = "Nothing was shown about a rollback"
     return (outcome if outcome in {"refused", "cancelled", "skipped"} else "failed"), f"{words.rstrip('.')}. {nothing}"
 

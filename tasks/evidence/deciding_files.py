@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import json
 import os
 import re
 import stat
@@ -63,14 +64,16 @@ def unreadable_files(plan: Plan, folder: Path) -> list[str]:
     return []
 
 
-def hash_programs(platform: RunsPrograms) -> dict[str, tuple[str, ...]]:
-    """Hash the programs that a platform runs, whatever they are called and wherever they lie.
+def hash_programs(platform: RunsPrograms, given: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Hash the programs that a platform runs, whatever they are called and wherever they lie, and with which words.
 
     Args:
         platform: It.
+        given: Its commands as the block has them, with their placeholders; of one that is not there the filled words count.
 
     Returns:
-        By the block's field, the hash of each file of its command, and the name of a program that is found by PATH.
+        By the block's field, the name of a program that is found by PATH, the hash of each file of its command, and that of all words, in
+        which a file is its content.
 
     Raises:
         BadInput: One does not exist or cannot be read, or they are too many or too large.
@@ -81,9 +84,20 @@ def hash_programs(platform: RunsPrograms) -> dict[str, tuple[str, ...]]:
     found: dict[str, tuple[str, ...]] = {}
     for where, command in commands.items():
         by_path = [] if "/" in command[0] else [Path(command[0]).name]
-        hashes = [reader.hash(Named(word, path, where)) for word, path in program_files(command, Path(folder))]
-        found[where] = (*by_path, *hashes)
+        files = {word: reader.hash(Named(word, path, where)) for word, path in program_files(command, Path(folder))}
+        own = given.get(where.rpartition(".")[2], command)
+        words = [files.get(filled) or word for filled, word in zip(command, own, strict=True)]
+        found[where] = (*by_path, *files.values(), hash_words(words))
     return found
+
+
+def hash_words(words: Sequence[str]) -> str:
+    """Hash the words of a command, which say what an interpreter runs, or that a script only pretends to.
+
+    Raises:
+        Refused: The approval key cannot be used.
+    """
+    return hmac.digest(derive(read_key(key_path()), "digest: words"), json.dumps(list(words)).encode(), "sha256").hex()
 
 
 @dataclass(frozen=True)

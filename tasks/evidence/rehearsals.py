@@ -12,7 +12,8 @@ from blocks.key_folder.kept_files import NotKept, locked, read_kept_as, write_ke
 from blocks.platform import Platform, Strategic
 from blocks.runs_programs import RunsPrograms
 from blocks.script.hosts.platform import ScriptHosts
-from tasks.evidence.deciding_files import hash_programs
+from blocks.script.platform import ScriptPlatform
+from tasks.evidence.deciding_files import hash_programs, hash_words
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.retries import OBSERVE
 from tasks.record.artifacts import artifact_key, publish_markdown
@@ -49,10 +50,11 @@ async def method_of(place: Place, platform: Platform, *, shares: tuple[int, ...]
         Refused: The approval key cannot be used.
     """
     programs: dict[str, tuple[str, ...]] = {}
+    given = platform.scripts.given() if isinstance(platform, ScriptHosts | ScriptPlatform) else {}
     if isinstance(platform, RunsPrograms):
-        programs = await asyncio.to_thread(hash_programs, platform)
-    elif isinstance(platform, ScriptHosts):  # the programs are files of the hosts
-        programs = {name: (command[0],) for name, command in platform.scripts.given().items()}
+        programs = await asyncio.to_thread(hash_programs, platform, given)
+    else:  # the programs are files of the hosts
+        programs = {name: (command[0], await asyncio.to_thread(hash_words, command)) for name, command in given.items()}
     strategy = str(getattr(platform, "strategy", None) or "")
     found = (str(getattr(platform, "kind", "")), "HTTPRoute" if getattr(platform, "route", "") else "")
     through = tuple(word for word in found if word)

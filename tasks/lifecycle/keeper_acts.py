@@ -20,7 +20,9 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.context import FlowRunContext
 from prefect.states import AwaitingRetry
 
+from blocks.errors import Refused
 from blocks.key_folder.key_file import key_path
+from blocks.outside_text import error_text
 from blocks.server import keeper_watch
 from tasks.lifecycle.asking import ask_for_run
 from tasks.lifecycle.kept_runs import count_start, times_started
@@ -28,6 +30,7 @@ from tasks.lifecycle.lock import OPEN
 from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.run_labels import whatever_is_left
 from tasks.lifecycle.seeing import BEATING, forget_gone, marked_at, see, see_deleted
+from tasks.lifecycle.servers import note_server
 from tasks.rules.lifecycle.reconcile import MOST_ATTEMPTS, may_live
 
 KEEPER = keeper_watch.FLOW
@@ -124,11 +127,12 @@ async def settle_run(run: str, *, reason: str, cancelled: bool, alive: bool | No
 
 @task(name="note work", **OBSERVE)
 async def note_work() -> None:
-    """Note beside the key that the keeper did its work."""
+    """Note beside the key that the keeper did its work, and which server it is of."""
     try:
         await asyncio.to_thread(keeper_watch.note_work, datetime.now(UTC).timestamp())
-    except OSError as error:
-        logging.getLogger("shipway").error("the keeper's work could not be noted beside the key: %s", error.strerror)  # noqa: TRY400
+        await note_server()
+    except (Refused, OSError) as error:
+        logging.getLogger("shipway").error("the keeper's work could not be noted beside the key: %s", error_text(error))  # noqa: TRY400
 
 
 async def last_work(client: PrefectClient) -> tuple[datetime | None, bool]:

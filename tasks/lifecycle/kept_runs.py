@@ -8,21 +8,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from blocks.errors import Refused, Tampered
 from blocks.key_folder.heads import KeyFolderFault, read_head
 from blocks.key_folder.kept_files import kept_names, locked, read_kept, remove_kept, write_kept
 from tasks.lifecycle.clock import now
+from tasks.lifecycle.servers import own_server
 
 OPEN, PROCESS, CARE, WAIT, BEAT, LOOK = "open", "processes", "care", "waits", "beats", "looks"
 SERVER = "server"  # which has an open run
-LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 LOG = logging.getLogger("shipway")
 MARKED = "shipway.marked-at"  # when the process of a run was written down
 WHAT = {
@@ -47,24 +45,46 @@ async def keep_open(run: str, *, service: str = "", blocks: Iterable[str] = ()) 
     Raises:
         KeyFolderFault: The key's folder cannot be used.
     """
-    from prefect.settings import PREFECT_API_URL  # noqa: PLC0415 - commands that read what is kept need no Prefect
-
     before = await _read(OPEN, run)
     if service or not before:
         released = {"service": service, "blocks": sorted(set(blocks))} if service else {}
-        await write(OPEN, run, {SERVER: before.get(SERVER) or name_server(PREFECT_API_URL.value() or "")} | released)
+        await _change_open(run, {SERVER: before.get(SERVER) or await own_server()} | released, only_known=False)
 
 
-def name_server(url: str) -> str:
-    """Name a Prefect server by the address of its API; one on loopback is another one on each machine."""
-    url = url.rstrip("/")
-    return f"{url} on {socket.gethostname()}" if urlsplit(url).hostname in LOOPBACK else url
+async def server_of(run: str) -> str:
+    """Name the server that has an open run, by what is kept here; "" if that is not known."""
+    return str((await _read(OPEN, run)).get(SERVER, ""))
 
 
-async def other_server_of(run: str, *, url: str) -> str:
-    """Name the server that has an open run, if it is not the one of this API; "" if it is, or if that is not known."""
-    kept = str((await _read(OPEN, run)).get(SERVER, ""))
-    return kept if kept != name_server(url) else ""
+async def keep_server(run: str, server: str) -> None:
+    """Keep that a server has an open run, as it was seen there: no one chooses the id of a run. Without the key's folder it is not kept."""
+    if server and await server_of(run) != server:
+        with suppress(KeyFolderFault):
+            await _change_open(run, {SERVER: server}, only_known=True)
+
+
+async def _change_open(run: str, change: dict[str, Any], *, only_known: bool) -> None:
+    """Change what is kept of an open run in one step, as the run and the keeper both do.
+
+    Args:
+        run: Its flow run id.
+        change: What is new.
+        only_known: Whether a run of which nothing is kept is left so, as it may have ended meanwhile.
+    """
+
+    def act() -> None:
+        with locked(OPEN, "all", what=WHAT[OPEN]):  # one for all runs, as for their starts
+            try:
+                before = read_kept(OPEN, run, what=WHAT[OPEN])
+            except Refused:
+                before = {}
+            if before is not None or not only_known:
+                write_kept(OPEN, run, (before or {}) | change, what=WHAT[OPEN])
+
+    try:
+        await asyncio.to_thread(act)
+    except (Refused, OSError) as error:
+        raise KeyFolderFault(str(error), delay_seconds=2) from error
 
 
 async def forget_open(run: str) -> None:

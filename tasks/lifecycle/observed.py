@@ -6,7 +6,7 @@ Whoever has the API's password can start such a run, which then does nothing unl
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from prefect import get_client, task
@@ -19,13 +19,14 @@ from tasks.lifecycle.asking import ask_for_run
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.looked import keep_looks
 from tasks.lifecycle.retries import OBSERVE
-from tasks.rules.lifecycle.observed import Observed, ObservedPlace, put_off
+from tasks.rules.lifecycle.observed import Observed, ObservedPlace
+from tasks.rules.lifecycle.observed_looks import put_off
 from tasks.rules.metrics.facts import Looks
 
 FOLDER, WHAT = "observed", "which says what is observed after a deployment"
 DEPLOYMENT = "observe/observe"
-ASKED_FOR = timedelta(minutes=10)  # for so long the run of a look counts, by when the server made it, which no request can set
 MOST_AT_ONCE = 8  # looks under way: their queue, which is that of rollbacks, has no limit
+LOST = "the runs of its look were lost"
 MOST_ASKED = 5  # runs that are asked for one look; if all end without it, the next look is due after the usual time
 
 
@@ -120,7 +121,7 @@ async def start_due_looks() -> list[str]:
                 run = await _ask(client, deployment.id, one, at)
                 found += [str(run.id)] if run else []
                 if run is None:
-                    await asyncio.to_thread(replace_observed, service, one, put_off(one, at=at, pause=one.pause))
+                    await asyncio.to_thread(replace_observed, service, one, put_off(one, at=at, pause=one.pause, why=LOST))
     return found
 
 
@@ -134,7 +135,7 @@ async def _due(service: str, at: datetime) -> Observed | None:
 async def _ask(client: PrefectClient, deployment: UUID, one: Observed, at: datetime) -> FlowRun | None:
     """Ask for the run of a look: the server makes one for a key; another one is asked for only if that ended without its look.
 
-    Or if it has not made it for minutes: whoever has the API's password can say that a run runs. Two looks at once are one look.
+    Or if it has not made it for minutes. Two looks at once are one look.
 
     Returns:
         The run that will look; None if all were lost.
@@ -142,6 +143,6 @@ async def _ask(client: PrefectClient, deployment: UUID, one: Observed, at: datet
     for number in range(MOST_ASKED):
         key, wanted = f"observe-{one.release}-{one.number}-{number}", {"release": one.release}
         run, does_it = await ask_for_run(client, deployment, wanted, key=key, names=wanted, at=at)
-        if does_it and at - (run.created or at) < ASKED_FOR:
+        if does_it:
             return run
     return None

@@ -2,5 +2,6 @@
 
 from tasks.notify.alerts import alert, announce, notify
 from tasks.notify.outbox import deliver_due
+from tasks.notify.unobserved import tell_unobserved, with_unobserved_told
 
-__all__ = ["alert", "announce", "deliver_due", "notify"]
+__all__ = ["alert", "announce", "deliver_due", "notify", "tell_unobserved", "with_unobserved_told"]

@@ -13,23 +13,27 @@ from prefect.settings import PREFECT_API_URL
 
 from blocks.errors import Refused, ShipwayError, Temporary
 from blocks.outside_text import OutsideText, as_ending, error_text
+from tasks.lifecycle.clock import now
 from tasks.lifecycle.links import run_link
 from tasks.lifecycle.retries import ONCE
 from tasks.notify import outbox
 from tasks.record.journal import read_entries
+from tasks.rules.approval.gates import moment_text
 from tasks.rules.notify.facts import SEVERITIES, Content, Fact, facts_of, message_of
-from tasks.rules.notify.outbox import Message
+from tasks.rules.notify.outbox import Delivery, Message
+from tasks.rules.notify.receivers import deliveries_to
+from tasks.rules.plan.receivers import Receiver
 from tasks.rules.record.entries import Entry, select
 
 ALERT_SECONDS = 15.0  # for all receivers; the keeper goes on with those that did not acknowledge by then
 
 
 @task(name="announce", **ONCE)
-async def announce(blocks: Sequence[str], *, subject: str, key: str) -> bool:
+async def announce(blocks: Sequence[str | Receiver], *, subject: str, key: str) -> bool:
     """Announce something to the team.
 
     Args:
-        blocks: Notification blocks of the plan; the event goes out in any case.
+        blocks: Receivers of the plan; the event goes out in any case.
         subject: One line.
         key: What it is about: it is sent once for each key.
 
@@ -47,18 +51,18 @@ async def announce(blocks: Sequence[str], *, subject: str, key: str) -> bool:
     except TimeoutError as error:
         raise Temporary(f"the announcement was not sent within {ALERT_SECONDS:g} s", delay_seconds=2) from error
     if message and blocks and all(delivery.delivered is None for delivery in message.deliveries.values()):
-        faults = "; ".join(delivery.fault or f"{name} is being sent to" for name, delivery in message.deliveries.items())
+        faults = "; ".join(_why_not(name, delivery) for name, delivery in message.deliveries.items())
         raise Temporary(f"no receiver acknowledged the announcement: {faults}", delay_seconds=2)
     return True
 
 
 async def alert(
-    blocks: Sequence[str], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, is_rollback: bool = False
+    blocks: Sequence[str | Receiver], *, service: str, version: str, outcome: str, reason: OutsideText, run: str, is_rollback: bool = False
 ) -> None:
     """Tell how a release or a rollback on demand ended.
 
     Args:
-        blocks: Notification blocks of the plan.
+        blocks: Receivers of the plan.
         service: The service.
         version: The version that was to be released, or rolled back to.
         outcome: How it ended, see `final_outcome`.
@@ -78,13 +82,13 @@ async def alert(
 
 
 async def notify(
-    blocks: Sequence[str], facts: Sequence[Fact], *, about: str, reason: OutsideText, run: str, key: str, requester: str = "",
+    blocks: Sequence[str | Receiver], facts: Sequence[Fact], *, about: str, reason: OutsideText, run: str, key: str, requester: str = "",
     waits: bool = True, to_do: str = "",
 ) -> None:  # fmt: skip
     """Tell facts of a run, once: as events, and by a message; one that cannot be sent within 15 s holds nothing up.
 
     Args:
-        blocks: Notification blocks of the plan.
+        blocks: Receivers of the plan.
         facts: What it tells.
         about: The service and the version.
         reason: Why.
@@ -107,7 +111,7 @@ async def notify(
     }
     try:
         if not waits:
-            await outbox.keep(blocks, content, key=key, run=run)
+            await outbox.keep(deliveries_to(blocks, content.severity, at=now()), content, key=key, run=run)
             return
         for fact in content.facts:
             _emit(fact, service=about, payload=payload)
@@ -117,20 +121,27 @@ async def notify(
         _say(f"the message {str(content.subject)!r} was not sent yet: {error_text(error) or 'no answer in time'}")
 
 
-async def _post(blocks: Sequence[str], content: Content, *, key: str, run: str) -> Message | None:
+async def _post(blocks: Sequence[str | Receiver], content: Content, *, key: str, run: str) -> Message | None:
     """Post a message; without the key's folder it is sent once, straight away, and not tried again: then None.
 
     Raises:
         Temporary: It could neither be kept nor sent to all.
     """
+    told = deliveries_to(blocks, content.severity, at=now())
     try:
-        return await outbox.post(blocks, content, key=key, run=run)
+        return await outbox.post(told, content, key=key, run=run)
     except Refused as error:
-        found = await asyncio.gather(*(outbox.send(receiver, content) for receiver in blocks), return_exceptions=True)
+        found = await asyncio.gather(*(outbox.send(receiver, content) for receiver in told), return_exceptions=True)
         faults = [str(error_text(one)) for one in found if isinstance(one, Exception)]
         if faults:
             raise Temporary(f"{'; '.join(faults)}; it cannot be kept to be tried again: {error}") from error
         return None
+
+
+def _why_not(receiver: str, delivery: Delivery) -> str:
+    if delivery.opens and delivery.waits_for_hours(at=now()):
+        return f"{receiver} is told from {moment_text(delivery.opens)} on"
+    return delivery.fault or f"{receiver} is being sent to"
 
 
 def _emit(fact: Fact, *, service: str, payload: dict[str, Any]) -> None:

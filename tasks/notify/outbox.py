@@ -48,13 +48,13 @@ MOST = 2_000  # messages; of one more, only a critical one is kept
 LOG = logging.getLogger("shipway")
 
 
-async def post(receivers: Sequence[str], content: Content, *, key: str, run: str = "") -> Message:
+async def post(receivers: Mapping[str, Delivery], content: Content, *, key: str, run: str = "") -> Message:
     """Keep a message, once for each key, and send it to the receivers at once; whom it does not reach is tried again by the keeper.
 
     What its run said before goes first where that was not acknowledged. No delay after a failed try is waited for.
 
     Args:
-        receivers: Notification blocks.
+        receivers: Notification blocks, each with when its first try may be.
         content: What it tells.
         key: What it is about: a message that is kept under it already is not written anew, nor sent to whom acknowledged it.
         run: The run that it is about.
@@ -66,7 +66,7 @@ async def post(receivers: Sequence[str], content: Content, *, key: str, run: str
         Refused: The key's folder cannot be used, or holds so many messages that only critical ones are kept.
     """
     name = _name(key, run)
-    wanted = Message(key, now(), run, content, dict.fromkeys(receivers, Delivery()))
+    wanted = Message(key, now(), run, content, dict(receivers))
     if not receivers:
         return wanted
     await asyncio.to_thread(_keep, name, wanted)
@@ -78,14 +78,14 @@ async def post(receivers: Sequence[str], content: Content, *, key: str, run: str
     return await asyncio.to_thread(_read, name) or wanted
 
 
-async def keep(receivers: Sequence[str], content: Content, *, key: str, run: str = "") -> None:
+async def keep(receivers: Mapping[str, Delivery], content: Content, *, key: str, run: str = "") -> None:
     """Keep a message for the keeper to deliver, in a moment; as `post`, which may follow, but it waits for no receiver.
 
     Raises:
         Refused: As for `post`.
     """
     if receivers:
-        await asyncio.to_thread(_keep, _name(key, run), Message(key, now(), run, content, dict.fromkeys(receivers, Delivery())))
+        await asyncio.to_thread(_keep, _name(key, run), Message(key, now(), run, content, dict(receivers)))
 
 
 async def deliver_due() -> None:
@@ -95,7 +95,7 @@ async def deliver_due() -> None:
 
 
 def undelivered() -> list[Message]:
-    """List the messages that a receiver has not acknowledged, whether they are tried again or given up; for `shipway doctor`."""
+    """List the messages that a receiver has not acknowledged: tried, given up, or kept for its hours; for `shipway doctor`."""
     return [one for one in _all().values() if any(delivery.delivered is None for delivery in one.deliveries.values())]
 
 

@@ -22,10 +22,11 @@ from prefect.exceptions import ObjectNotFound
 
 from blocks.outside_text import error_text
 from tasks.lifecycle.apart import apart
-from tasks.lifecycle.kept_runs import forget_open, open_runs, other_server_of, still_waits
+from tasks.lifecycle.kept_runs import forget_open, keep_server, open_runs, server_of, still_waits
 from tasks.lifecycle.lock import OPEN, change_tags
 from tasks.lifecycle.retries import OBSERVE
 from tasks.lifecycle.seeing import acts_now, forget_gone, see, see_deleted
+from tasks.lifecycle.servers import server_of_client
 from tasks.record.kept_entries import kept_entry
 from tasks.record.objects import objects_of
 from tasks.record.patience import patient
@@ -65,8 +66,9 @@ async def find_open(part: Part | None = None) -> list[OpenRun]:
     async with get_client() as client:
         kept = await open_runs()
         looks: dict[str, Look] = {}
-        if part != "tagged":
-            looks |= {run: partial(_look_at_kept, client, run) for run in kept}
+        if part != "tagged" and kept:
+            own = await server_of_client(client)
+            looks |= {run: partial(_look_at_kept, client, run, own=own) for run in kept}
         if part != "kept":
             looks |= {str(run.id): partial(_look, client, run) for run in await _only_tagged(client, kept)}
         found = list[OpenRun]()
@@ -85,31 +87,38 @@ async def _only_tagged(client: PrefectClient, kept: list[str]) -> list[FlowRun]:
     return await client.read_flow_runs(flow_run_filter=FlowRunFilter(**chosen), sort=FlowRunSort.START_TIME_ASC, limit=MOST_TAGGED)
 
 
-async def _look_at_kept(client: PrefectClient, run: str) -> OpenRun | None:
-    """Look at a run that is kept as open."""
+async def _look_at_kept(client: PrefectClient, run: str, *, own: str) -> OpenRun | None:
+    """Look at a run that is kept as open.
+
+    Args:
+        client: The server.
+        run: Its flow run id.
+        own: The server's name; "" if it did not say it.
+    """
     try:
         found = await client.read_flow_run(UUID(run))
     except ObjectNotFound:
-        return await _untagged(client, run)
-    return await _look(client, found) if OPEN in found.tags else await _untagged(client, run)
+        return await _untagged(client, run, own=own)
+    await keep_server(run, own)
+    return await _look(client, found) if OPEN in found.tags else await _untagged(client, run, own=own)
 
 
-async def _untagged(client: PrefectClient, run: str) -> OpenRun | None:
+async def _untagged(client: PrefectClient, run: str, *, own: str) -> OpenRun | None:
     """Look at a run that is kept as open and has no tag that says so; if its record is closed, its leases and locks may be left."""
     try:
         found = await client.read_flow_run(UUID(run))
     except ObjectNotFound:
-        return await _deleted(client, run, await _read(run))
+        return await _deleted(client, run, await _read(run), own=own)
     await change_tags(client, found, add={OPEN})
     return await _look(client, found)
 
 
-async def _deleted(client: PrefectClient, run: str, reading: Reading | None) -> OpenRun | None:
+async def _deleted(client: PrefectClient, run: str, reading: Reading | None, *, own: str) -> OpenRun | None:
     """See a run that the server does not have; None, and it is forgotten, if it had written nothing yet and so moved nothing.
 
-    None, too, if another server has it: several may share a key folder, and each one's keeper cares for its own runs.
+    None, too, unless this server is known to have had it: several may share a key folder, and each one's keeper cares for its own runs.
     """
-    if await other_server_of(run, url=str(client.api_url)):
+    if not own or await server_of(run) != own:
         return None
     if reading is not None and not (reading.entries or reading.faults or await kept_entry(run, key_of("opened"))):
         await forget_open(run)

@@ -28,6 +28,7 @@ KNOWN = {
     "gitops": ("blocks.gitops.gitops", "GitOps"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),
     "apprise": ("blocks.notify.apprise", "Apprise"),
+    "otlp": ("blocks.otlp.collector", "Collector"),
     "prometheus": ("blocks.prometheus.prometheus", "Prometheus"),
     "argocd-application": ("blocks.gitops.argocd", "ArgoCDApplication"),
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from uuid import uuid4
 
 import pytest
@@ -39,6 +40,16 @@ async def test_it_shows_what_is_open_without_an_item(capsys: pytest.CaptureFixtu
     assert gate.digest in capsys.readouterr().out.replace("\n", "")
 
 
+async def test_it_gives_what_is_open_to_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    """One JSON document with the same exit code; how far it is, is null for a run whose record is not here."""
+    gate = await suspended_run(f"shop-{uuid4().hex[:6]}", items=ITEMS)
+    assert await check_off_with(gate.run, "--json") == 5
+    found = json.loads(capsys.readouterr().out)
+    assert (found["id"], found["open"], found["checklist"]) == (gate.run, ["backup", "call-centre"], None)
+    assert (found["question"]["digest"], found["question"]["gate"]) == (gate.digest, gate.name)
+    assert gate.digest in found["text"]
+
+
 @pytest.mark.parametrize(
     ("items", "words", "error"),
     [
@@ -50,6 +61,7 @@ async def test_it_shows_what_is_open_without_an_item(capsys: pytest.CaptureFixtu
         ),
         (ITEMS, ["backup"], "your name is missing"),
         (ITEMS, ["back up", "--as", "anna"], "'back up' is not a tick"),
+        (ITEMS, ["backup", "--as", "anna", "--json"], "--json: it is for reading"),
     ],
 )
 async def test_what_cannot_count_is_not_posted(items: list[TickedItem], words: list[str], error: str) -> None:

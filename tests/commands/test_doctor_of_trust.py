@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from blocks.server import layout
+from blocks.server import api, layout
 from flows.commands import _trust
-from tasks.lifecycle import kept_runs
+from tasks.lifecycle import kept_runs, servers
 from tasks.lifecycle.quietest import keep_quietest
 from tests.rules.analysis.test_quietest import SCRAPED, asking
 from tests.rules.rollout.test_steps import plan_of
@@ -83,11 +84,38 @@ def test_a_quietest_window_that_is_not_measured_any_more_is_found(home: Path, mo
     assert found(home)["quietest windows"][0] == "fail"
 
 
-async def test_open_runs_of_another_server_are_named(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its keeper cares for them, and this one leaves them alone."""
+OWN, OTHER, GONE = "own", "other", "gone"
+
+
+@pytest.mark.parametrize(
+    ("runs", "answer", "level", "says"),
+    [
+        ({}, OSError("connection refused"), "ok", ""),
+        ({"r1": OWN}, OWN, "ok", "each is one of this server's"),
+        ({"r1": OWN, "r2": OTHER}, OWN, "warn", "r2 of other"),
+        ({"r1": OWN, "r2": OTHER, "r3": GONE}, OWN, "fail", "no keeper cares for r3 of gone"),
+        ({"r1": ""}, OWN, "fail", "no keeper cares for r1 of a server that is not known"),
+        ({"r1": OWN}, GONE, "fail", "no keeper cares for r1 of own"),
+        ({"r1": OWN}, OSError("connection refused"), "fail", "connection refused"),
+    ],
+    ids=["none", "own", "another with a keeper", "another without", "not known", "the id is another one", "the id cannot be read"],
+)
+async def test_open_runs_that_the_keeper_leaves_alone_are_named(
+    home: Path, monkeypatch: pytest.MonkeyPatch, runs: dict[str, str], answer: str | OSError, level: str, says: str
+) -> None:
+    """The keeper of another server cares for its runs; what has no keeper needs people."""
     monkeypatch.setenv("SHIPWAY_KEY_FILE", str(home / "keys" / "approvals.key"))
-    await kept_runs.write(kept_runs.OPEN, "r1", {"server": kept_runs.name_server(f"{layout.api_url(home)}/")})
-    assert (await asyncio.to_thread(found, home))["open runs"][0] == "ok"
-    await kept_runs.write(kept_runs.OPEN, "r2", {"server": "http://shop:4200/api"})
-    level, text = (await asyncio.to_thread(found, home))["open runs"]
-    assert (level, "r1" in text, "r2 of http://shop:4200/api" in text, "settle/settle" in text) == ("warn", False, True, True)
+
+    def server_id(_: Path) -> str:
+        if isinstance(answer, str):
+            return answer
+        raise answer
+
+    monkeypatch.setattr(api, "server_id", server_id)
+    for run, server in runs.items():
+        await kept_runs.write(kept_runs.OPEN, run, {"server": server})
+    for server, minutes in ((OTHER, 9), (GONE, 11)):
+        noted = {"at": (datetime.now(UTC) - timedelta(minutes=minutes)).isoformat()}
+        await kept_runs.write(servers.FOLDER, server, noted, what=servers.WHAT)
+    seen = (await asyncio.to_thread(found, home))["open runs"]
+    assert (seen[0], says in seen[1], "settle/settle" in seen[1]) == (level, True, level == "fail" and isinstance(answer, str))

@@ -34,6 +34,7 @@ async def test_two_people_tick_one_in_the_form_and_one_in_the_terminal(
     from prefect import get_client  # noqa: PLC0415
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey  # noqa: PLC0415
 
+    from flows.commands import check_off  # noqa: PLC0415
     from flows.commands.status import _facts  # noqa: PLC0415
 
     ada, grace = people.names
@@ -43,9 +44,12 @@ async def test_two_people_tick_one_in_the_form_and_one_in_the_terminal(
     assert (ran.state, ticked(ran)) == ("Suspended", [("backup", ada, "https://ci.example/7")])
     async with get_client() as client:
         facts = await _facts(await client.read_flow_run(UUID(held.id)), {})
+        told = await check_off._facts(await client.read_flow_run(UUID(held.id)), await check_off._asked(client, UUID(held.id)))
         page = await client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[f"checklist-{stage.name}"])))
     assert facts["checklist"] == f"checklist before production: 6 of 7; backup done by {ada}; open: call-centre ({grace})"
     assert facts["ticks"]
+    assert (told["open"], told["checklist"]["through"], told["checklist"]["open"][0]["who"]) == (["call-centre"], "6 of 7", [grace])
+    assert [(one["item"], one["who"]) for one in told["checklist"]["done"]] == [("backup", ada)]
     assert any("6 of 7" in str(one.data) for one in page)
     assert (await stage.platform("production").current())["baseline"] == FIRST
     code, ran = await command(stage, people, held.id, grace, "call-centre", folder=tmp_path)

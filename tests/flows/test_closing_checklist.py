@@ -142,6 +142,23 @@ async def test_a_rollback_while_it_waits_ends_the_release(stage: Stage, people: 
 
 
 @pytest.mark.usefixtures("visitors")
+async def test_a_release_that_lost_production_right_before_the_last_tick_does_not_end_as_deployed(stage: Stage, people: People) -> None:
+    """What took it over did not request that it stops, or not yet; what serves then is not its version."""
+    ada, grace = people.names
+    held = await hold(stage, "3.9", people)
+    await tick(stage, held.id, await form(people, grace, held.id, "invoices"))
+    platform = stage.platform("production")
+    lease = await platform.acquire_lease(str(uuid4()), takeover=True)
+    await platform.prepare(FIRST, lease, timeout_seconds=30)
+    await platform.promote(lease)
+    await platform.release_lease(lease)
+    ran = await tick(stage, held.id, await form(people, ada, held.id, "announced=https://x/1"))
+    assert ran.message.startswith("a rollback took over what this release had promoted"), ran
+    await check_closed(stage, ran, outcome="rolled_back")
+    await check_well(stage, version=FIRST)
+
+
+@pytest.mark.usefixtures("visitors")
 async def test_another_release_of_the_service_ends_the_wait(stage: Stage, people: People) -> None:
     """It is not refused, though its plan says so of one that is under way; the first one ends as deployed, then the second goes on."""
     held = await hold(stage, "3.6", people, gives_way_after_minutes=0)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Refused
+from blocks.errors import Refused, ScriptFailed
 from flows import release
 from flows.approval import failed_script
 from flows.approval.failed_script import ends_after
 from flows.lifecycle.context import Phase
 from tasks.rules.approval.script_failure import hosts_left_out, runs_allowed
-from tasks.rules.lifecycle.results import FailedScript, PhaseResult, TargetResult
+from tasks.rules.lifecycle.results import FailedScript, PhaseResult, TargetResult, script_failed
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.script_failure import ScriptFailure
 from tasks.rules.record.entries import Entry, Kind, chain
@@ -37,10 +37,10 @@ class World:
     def __init__(self, patch: pytest.MonkeyPatch, *, platform: Any, answer: Any) -> None:
         """Stand in for what is outside."""
         self.entries: list[Entry] = []
-        self.asked = 0
+        self.asked, self.asks = 0, ""
 
-        async def people(*_: Any, **__: Any) -> Any:
-            self.asked += 1
+        async def people(*_: Any, asks: str, **__: Any) -> Any:
+            self.asked, self.asks = self.asked + 1, asks
             if isinstance(answer, Exception):
                 raise answer
             return None, SimpleNamespace(state=answer, why="1 of 1 approvals", skipped_by=("ada",)), []
@@ -66,9 +66,19 @@ class World:
         """Find an entry."""
         return next((entry for entry in self.entries if (entry.kind, entry.name) == (kind, name)), None)
 
-    async def ends(self, asked: set[str]) -> PhaseResult | None:
+    async def ends(self, asked: set[str], found: TargetResult = FOUND) -> PhaseResult | None:
         """Ask what becomes of the release."""
-        return await ends_after(self.phase, FOUND, SCRIPT, version="1.1", requester="mira", asked=asked)
+        return await ends_after(self.phase, found, found.script or SCRIPT, version="1.1", requester="mira", asked=asked)
+
+
+async def test_people_are_told_what_a_script_that_failed_has_left_and_so_is_the_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who lets it run again lets it run beside that."""
+    why = "deploy 1.1 of shop: its script timed out after 2.0 s; could not be ended: 812 (apt-get)"
+    error = ScriptFailed(why, evidence=(), act="deploy 1.1", step="deploy", runs=1, lines=(), left=("812 (apt-get)",))
+    world = World(monkeypatch, platform=RunsIt(), answer="approved")
+    assert await world.ends(set(), script_failed(error, "staging")) is None
+    assert "could not be ended, and may still run: 812 (apt-get)" in world.asks
+    assert "could not be ended: 812 (apt-get)" in world.entries[0].why
 
 
 async def test_people_are_not_asked_about_a_script_that_its_platform_does_not_run_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -102,13 +103,58 @@ async def test_a_late_failure_is_rolled_back(deployed: Stage, visitors: Traffic)
         assert (state, rollback in message) == ("Failed", True), message
         assert kept_of(stage).rollback == rollback
         assert (await pursue_rollbacks.fn(), await rollbacks_of(version)) == ([], [rollback])
-        ran = await stage.carry_through(rollback, "rollback")
+        await stage.runner.run(rollback, "rollback")
         assert (await pursue_rollbacks.fn(), await rollbacks_of(version)) == ([rollback], [rollback])
-        assert rollback in kept_of(stage).ended
+        assert kept_of(stage).ended == f"its rollback {rollback} was carried out"
+        ran = await stage.seen(rollback)
         assert ran.state == "RolledBack", ran.message
         await check_well(stage, version=FIRST, staging=version)
     finally:
         forget(spoiled)
+
+
+async def test_a_rollback_that_the_last_look_requested_is_carried_out_although_others_changed_its_run(
+    deployed: Stage, visitors: Traffic
+) -> None:
+    """Its time is over by then; a run that is to return to the bad version is refused, and the rollback is requested again."""
+    from tasks.lifecycle.observed import find_observed, replace_observed  # noqa: PLC0415
+    from tasks.rollout.late_rollback import pursue_rollbacks  # noqa: PLC0415
+
+    stage = deployed
+    version = stage.tag(f"9.{next(_numbers)}-spoils.{stage.name[-6:]}")
+    spoiled = Path(tempfile.gettempdir(), version)
+    verification = {**plan_of("x")["verification"], "max_error_ratio": 0.1}
+    plan = stage.plan(verification=verification, observe={"hours": 2, "on_failure": "roll_back"})
+    await check_closed(stage, await stage.release_through(version, plan=plan), outcome="deployed")
+    kept = kept_of(stage)
+    assert replace_observed(find_observed(kept.release)[0], kept, kept.model_copy(update={"until": datetime.now(UTC)}))
+    try:
+        spoil(spoiled)
+        for _ in range(2):
+            await enough(visitors)
+            state, message = await look(stage)
+            assert (state, kept_of(stage).ended) == ("Failed", ""), message
+        (changed,) = await rollbacks_of(version)
+        await change(changed, version=version, restored=["drop-old-column"])
+        await stage.runner.run(changed, "rollback")
+        assert (await stage.seen(changed)).state == "Refused"
+        assert await pursue_rollbacks.fn() == []
+        (rollback,) = {*await rollbacks_of(version)} - {changed}
+        assert (kept_of(stage).rollback, kept_of(stage).ended) == (rollback, "")
+        await stage.runner.run(rollback, "rollback")
+        assert await pursue_rollbacks.fn() == [rollback]
+        await check_well(stage, version=FIRST, staging=version)
+    finally:
+        forget(spoiled)
+
+
+async def change(run: str, **parameters: Any) -> None:
+    """Change the parameters of a run through the API."""
+    from prefect import get_client  # noqa: PLC0415
+
+    async with get_client() as client:
+        before = (await client.read_flow_run(UUID(run))).parameters
+        await client.update_flow_run(UUID(run), parameters={**before, **parameters})
 
 
 def spoil(version: Path) -> None:

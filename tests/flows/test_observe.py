@@ -6,6 +6,7 @@ import importlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -16,12 +17,15 @@ from flows.lifecycle import context
 from flows.lifecycle.context import Phase
 from flows.rollout import log_check, look_again
 from flows.rollout.log_check import LogsFound
+from tasks.lifecycle import asking, under_way
 from tasks.lifecycle.kept_runs import forget_open, keep_open
 from tasks.lifecycle.looked import looks_of
 from tasks.lifecycle.observed import begin_observed, read_observed, replace_observed
+from tasks.notify import unobserved
 from tasks.record.kept_index import keep_run
 from tasks.record.left import keep_left
 from tasks.rollout import late_rollback
+from tasks.rollout.late_rollback import MOST_ASKED
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.observed import Observed, observed_from
 from tasks.rules.lifecycle.results import PhaseResult
@@ -32,11 +36,13 @@ from tasks.rules.rollout.migrations import Here
 from tests.rules.lifecycle.test_observed import taken
 from tests.tasks.conftest import offline
 from tests.tasks.fake_platform import FakePlatform, counted
-from tests.tasks.lifecycle.test_keys_others_cannot_know import Server
+from tests.tasks.lifecycle.test_keys_others_cannot_know import Server, Thing
+from tests.tasks.lifecycle.test_keys_others_cannot_know import run as run_of
 
 __all__ = ["offline"]
 pytestmark = pytest.mark.usefixtures("offline")
 SHOP, LOOK = "shop", "look-1"
+OWNER = "5c2d0a1e-0000-0000-0000-000000000001"
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 RECORD = ["health", "metrics", "logs", "verdict", "closed"]
 
@@ -56,6 +62,8 @@ class World:
         patch.setattr(late_rollback, "get_client", lambda: self.api)
         patch.setattr(context, "append_entry", self.append)
         patch.setattr(self.flow, "notify", self.notify)
+        patch.setattr(unobserved, "notify", self.notify)
+        patch.setattr(under_way, "get_client", lambda: self.api)
         patch.setattr(self.flow, "read_entries", self.read_entries)
         for name in ("load_platform_to_roll_back", "probe", "new_errors"):
             patch.setattr(look_again, name, getattr(self, name))
@@ -110,7 +118,8 @@ class World:
         """Deploy the version, of which a look is due by now."""
         at, plan = datetime.now(UTC) - timedelta(minutes=20), taken(**observe)
         plan.plan["verification"]["max_error_ratio"] = 0.1
-        found = observed_from(plan, [], release="r1", plan="/srv/a plan.yaml", version=version, round=1, since=at, at=at)
+        told: Any = {"release": "r1", "plan": "/srv/a plan.yaml", "version": version}
+        found = observed_from(plan, [], promoted=["production"], round=1, since=at, at=at, **told)
         assert found is not None
         begin_observed(SHOP, found, release="r1", since=at)
         return found
@@ -220,11 +229,66 @@ async def test_nothing_is_judged_while_it_is_not_known_what_serves(world: World,
 
 
 async def test_a_look_is_put_off_while_a_release_holds_production(world: World) -> None:
-    """Whatever it would see then is not the version's fault."""
+    """Whatever it would see then is not the version's fault; and it looks itself, so that no one is told however long it takes."""
     world.deploy(on_failure="roll_back")
-    world.health, world.platform.position["owner"] = "failed", "5c2d0a1e-0000-0000-0000-000000000001"
-    assert [(await world.look()).name for _ in range(2)] == ["PutOff", "PutOff"]
-    assert (world.kept.looks, world.kept.number, world.told) == (0, 3, [])
+    world.health, world.platform.position["owner"] = "failed", OWNER
+    await keep_open(OWNER, service=SHOP)
+    assert [(await world.look()).name for _ in range(4)] == ["PutOff"] * 4
+    assert (world.kept.looks, world.kept.number, world.told) == (0, 5, [])
+
+
+@pytest.mark.parametrize("owner", ["eve", OWNER, "00000000-0000-0000-0000-00000000dead"])
+async def test_no_look_is_put_off_for_an_owner_that_is_not_a_run_which_goes_on(world: World, owner: str) -> None:
+    """Whoever writes the workload can write one there, and a backup can bring one back: the failure is confirmed and rolled back."""
+    world.deploy(on_failure="roll_back")
+    world.health, world.platform.position["owner"] = "failed", owner
+    assert [(await world.look()).name for _ in range(2)] == ["Failed", "Failed"]
+    assert (len(world.told), len(world.api.runs)) == (1, 1)
+
+
+async def test_people_are_told_once_if_a_run_that_only_the_server_has_puts_looks_off(world: World) -> None:
+    """It may be made up, by who writes the workload and has the API's password."""
+    world.deploy(on_failure="roll_back")
+    world.api.runs["x"] = Thing(id=UUID(OWNER), state=Thing(is_final=lambda: False), tags=[])
+    world.health, world.platform.position["owner"] = "failed", OWNER
+    assert [(await world.look()).name for _ in range(4)] == ["PutOff"] * 4
+    ((told,), kept) = world.told, world.kept
+    assert (told["facts"], "so that no failure of it would be seen; a release or rollback is" in told["reason"]) == (["unobserved"], True)
+    assert (kept.untold, kept.silent_told) == ("", True)
+    world.replace(until=datetime.now(UTC) - timedelta(minutes=11))
+    await world.look()
+    assert (len(world.told), bool(world.kept.ended)) == (2, True)
+    assert "`shipway rollback '/srv/a plan.yaml' --bad 1.1 --reason …`" in world.told[1]["to_do"]
+
+
+async def test_a_failure_that_the_last_look_confirms_is_rolled_back_after_a_release_that_held_it_up(world: World) -> None:
+    """A plan may have one look alone, and its time is over by then; the observation ends with the rollback."""
+    world.deploy(on_failure="roll_back", every_minutes=120)
+    world.replace(until=datetime.now(UTC))
+    world.health, world.approved = "failed", True
+    await keep_open("r2", service=SHOP)
+    for _ in range(2):
+        await world.look()
+    assert (len(world.told), world.api.runs, world.kept.ended) == (1, {}, "")
+    assert world.kept.is_due(datetime.now(UTC) + timedelta(minutes=120))
+    await forget_open("r2")
+    await world.look()
+    (run,) = world.api.runs.values()
+    assert (world.kept.rollback, world.kept.ended) == (str(run.id), "")
+
+
+async def test_requests_that_were_lost_are_not_asked_for_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look that cannot request the rollback makes new ones."""
+    monkeypatch.setattr(asking, "secret_name", str)
+    world.deploy(on_failure="roll_back")
+    for number in range(MOST_ASKED):
+        world.api.runs[f"late-failure-r1-{number}"] = run_of(uuid4(), "CANCELLED")
+    world.health = "failed"
+    for _ in range(2):
+        await world.look()
+    assert ("COULD NOT BE REQUESTED" in world.told[0]["reason"], world.kept.asked) == (True, MOST_ASKED)
+    await world.look()
+    assert world.kept.rollback == str(world.api.runs[f"late-failure-r1-{MOST_ASKED}"].id)
 
 
 async def test_it_ends_if_another_version_serves(world: World) -> None:

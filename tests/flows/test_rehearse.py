@@ -107,6 +107,30 @@ async def test_a_rollback_that_does_not_work_is_evidence_that_says_no(stage: Sta
     assert found.outcome == "failed"
 
 
+@pytest.mark.slow
+async def test_a_rehearsal_that_works_and_cannot_be_kept_says_so_and_counts_for_nothing(stage: Stage) -> None:
+    """The message has the true reason, with what is to be done: people look at the key folder, and not at the rollback."""
+    from blocks.key_folder.kept_files import kept_path  # noqa: PLC0415
+    from tasks.evidence.rehearsals import FOLDER  # noqa: PLC0415
+
+    forget(stage)
+    path = kept_path(FOLDER, stage.name)
+    path.mkdir(parents=True)
+    try:
+        ran = await rehearse(stage)
+    finally:
+        path.rmdir()
+    assert ran.state == "Failed", ran.message
+    assert f"could not be kept, so it does not count: Refused: {path}" in ran.message
+    assert "rehearse again" in ran.message
+    assert "Nothing was shown" not in ran.message
+    assert "ROLLBACK FAILED" not in ran.message
+    await check_closed(stage, ran, outcome="failed")
+    await check_well(stage, version=FIRST)
+    assert ran.entries[-1].evidence.get("rehearsal") is None
+    assert kept(stage) == []
+
+
 def stage_plan(stage: Stage) -> dict[str, Any]:
     """Give the plan of the stage as data."""
     from tests.flows.harness import plan_of  # noqa: PLC0415

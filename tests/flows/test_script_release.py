@@ -111,6 +111,19 @@ async def check_runs(stage: ScriptStage, version: str) -> None:
             assert (await client.get(f"http://127.0.0.1:{stage.ports[name]}/version")).text == version
 
 
+async def progress(stage: ScriptStage, environment: str) -> list[tuple[Any, str]]:
+    """Read the progress artifacts of an environment, the oldest first: how far each is, and what it says."""
+    from prefect import get_client  # noqa: PLC0415 - as below
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey  # noqa: PLC0415
+
+    from blocks.script.artifact import key_of  # noqa: PLC0415
+
+    key = key_of(stage.name, stage.platform(environment)._folder())
+    async with get_client() as client:
+        found = await client.read_artifacts(artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])))
+    return [(one.data, one.description or "") for one in sorted(found, key=lambda one: str(one.created))]
+
+
 async def logged(run: str) -> set[str]:
     """Read what a run and its phases logged; of tasks only warnings are kept in an installation."""
     from prefect import get_client  # noqa: PLC0415 - importing Prefect costs seconds that other tests need not pay
@@ -134,6 +147,9 @@ async def test_a_version_is_deployed_by_scripts_and_a_bad_one_is_rolled_back_by_
     lines = await logged(ran.id)
     assert {"deploy 1.1: 50 %: starting 1.1", "deploy 1.1: begins as run 1, for 30 s at most"} <= lines
     assert any(line.startswith("deploy 1.1: exited with 0 after") and "it left running" in line for line in lines)
+    for name in scripts.environments:
+        ((percent, words),) = await progress(scripts, name)
+        assert (percent, words.startswith("`deploy 1.1`: `exited with 0 after ")) == (100, True)
 
     scripts.tag("1.2")
     ran = await scripts.release_through("1.2")
@@ -141,6 +157,12 @@ async def test_a_version_is_deployed_by_scripts_and_a_bad_one_is_rolled_back_by_
     await check_closed(scripts, ran, outcome="rolled_back")
     await check_runs(scripts, "1.1")
     assert scripts.calls("production") == ["deploy 1.1", "deploy 1.2", "deploy 1.1"]
+    found = await progress(scripts, "production")
+    assert [(percent, words.partition(":")[0]) for percent, words in found] == [
+        (100, "`deploy 1.1`"),
+        (100, "`deploy 1.2`"),
+        (100, "`rollback from 1.2`"),
+    ]
 
 
 async def test_a_script_that_runs_while_its_worker_dies_is_adopted(scripts: ScriptStage) -> None:
@@ -186,5 +208,5 @@ async def test_a_rollback_by_scripts_is_rehearsed_in_staging_and_not_if_producti
         file.write("# another one\n")
     ran = await scripts.carry_through(await scripts.ask("rehearse", **asked), "rehearse")
     assert ran.state == "Refused", ran.message
-    assert "production runs other programs than staging for" in ran.message
+    assert "production runs other programs or words than staging for" in ran.message
     assert len(scripts.calls("staging")) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from blocks.key_folder.kept_files import kept_names
 from tests.flows.harness import FIRST, Stage, check_closed, check_well
 from tests.flows.processes import Traffic
 
@@ -76,5 +77,7 @@ async def test_a_release_is_rolled_back_without_the_storage(stage: Stage, visito
         position = await stage.platform(environment).current()
         assert (position["baseline"], position["canary"]) == (FIRST, None)
     storage.is_away = False
+    assert run not in kept_names("traces")
     assert (await finalize(run, plan=plan, version=version, ending=ending)).name == "RolledBack"
+    assert run in kept_names("traces"), "the trace of a closed record is to be sent"
     await check_well(stage, version=FIRST)

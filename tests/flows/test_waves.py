@@ -37,11 +37,12 @@ async def visitors(stage: Stage) -> Any:
         yield [stack.enter_context(processes.traffic(address)) for address in addresses]
 
 
-def wave(stage: Stage, **more: Any) -> str:
+def wave(stage: Stage, *, checklist: Any = None, approval: Any = None, **more: Any) -> str:
     """Write a plan with both targets; `more` goes into its section `production`."""
     usual = plan_of(stage.name)["production"]
     targets = [{"name": name, "platform": f"local/{stage.name}-production-{name}"} for name in ("eu", "us")]
-    return stage.plan(production={"targets": targets, "ready_timeout_seconds": 20, "steps": usual["steps"], **more})
+    others = {name: section for name, section in (("checklist", checklist), ("approval", approval)) if section}
+    return stage.plan(production={"targets": targets, "ready_timeout_seconds": 20, "steps": usual["steps"], **more}, **others)
 
 
 def new(stage: Stage, mode: str = "") -> str:
@@ -177,6 +178,22 @@ async def test_a_target_deployed_alone_leaves_the_other(stage: Stage) -> None:
     await check_well(stage, version=FIRST, us=version)
     staging = await stage.carry_through(await stage.ask("production", **alone, version=version, environment="staging"), "production")
     assert (staging.state, "Run the phase `staging`" in staging.message) == ("Refused", True)
+
+
+@pytest.mark.faults
+async def test_a_target_deployed_alone_stays_deployed_if_its_wait_for_ticks_cannot_go_on(stage: Stage, server: Any) -> None:
+    """The other target was never its own, so that it is another's takes nothing away."""
+    people, version = await enrol(server), new(stage)
+    items = [{"name": "announced", "text": "The customers know", "who": [people.names[0]], "before": "closing"}]
+    plan = wave(stage, checklist={"tests_passed": False, "items": items}, approval={"quorum": 0, "block": f"approvers/{people.name}"})
+    run = await stage.ask("production", plan=plan, requester="rita", reason="a test", version=version, environment=US)
+    await stage.runner.run(run, "production")
+    assert (await stage.seen(run)).entries[-1].name == "checklist closing question 1"
+    await stage.settle(run, reason="its process is gone, for the 8th time")
+    ran = await stage.seen(run)
+    assert "people could not be asked any more: its process is gone" in ran.message, ran
+    await check_closed(stage, ran, outcome="deployed")
+    await check_well(stage, version=FIRST, us=version)
 
 
 @pytest.mark.faults

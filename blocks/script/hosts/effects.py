@@ -16,7 +16,7 @@ from blocks.outside_text import said
 from blocks.platform import Lease
 from blocks.script import state
 from blocks.script.effects import Environment
-from blocks.script.hosts.mirror import Mirror, is_over, keep
+from blocks.script.hosts.mirror import Mirror, is_over, keep, note_log
 from blocks.script.hosts.on_host import decoded
 from blocks.script.hosts.orders import Connection, ask
 from blocks.script.output import Reader, Shown
@@ -107,12 +107,15 @@ class OnHost(Environment):
         """Begin nothing here: it is noted, and sent once the lock is free."""
 
     async def send(self, run: Run, lease: Lease, command: Command) -> None:
-        """Have the host begin a run; whether it did, if the connection breaks meanwhile, is found by following it."""
+        """Have the host begin a run; whether it did, if the connection breaks meanwhile, is found by following it.
+
+        Why it may not have reached the host stands where the log of its wrapper would.
+        """
         more: dict[str, Any] = {"command": list(command.words), "folder": command.folder, "variables": dict(command.environment)}
         try:
             await self._ask("begin", lease["generation"], run=run, wait_seconds=0, **more)
-        except Unreachable:
-            await asyncio.sleep(0)
+        except Unreachable as error:
+            await asyncio.to_thread(note_log, run_folder(self.folder, run), f"the order did not reach {self.host}: {error}")
 
     async def follow(self, run: Run, lease: Lease, shown: Shown) -> None:
         """Follow a run to its end, over connections that break; a host that does not answer for a minute is unknown."""

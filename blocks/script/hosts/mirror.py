@@ -10,10 +10,11 @@ from typing import Any
 
 from blocks.script.hosts.answers import is_number
 from blocks.script.hosts.on_host import decoded
-from blocks.script.wrapper import LOG, OLDER, OUTPUT, PROCESS, RESULT, Output, write_result
+from blocks.script.result import write_result
+from blocks.script.wrapper import LOG, NAMES_SHOWN, OLDER, OUTPUT, PROCESS, Output
 
 OVER = "over"
-LEFT_SHOWN, MOST_WORDS = 5, 200
+LEFT_SHOWN, MOST_WORDS = NAMES_SHOWN + 1, 200  # the names, and how many more
 
 
 class Mirror:
@@ -37,11 +38,13 @@ class Mirror:
         if answer["state"] == "under way":
             return False
         with suppress(OSError):  # as on a full disk: then the host is asked again
-            (self.place / LOG).write_bytes(decoded(answer.get("log") or ""))
-            if answer["state"] == "ended":
+            has_begun, log = answer["state"] == "ended", decoded(answer.get("log") or "")
+            if has_begun or log:  # else there may stand why the order did not reach the host
+                (self.place / LOG).write_bytes(log)
+            if has_begun:
                 (self.place / PROCESS).touch()
             if isinstance(answer.get("result"), Mapping):
-                write_result(self.place / RESULT, _result(answer["result"]))
+                write_result(self.place, _result(answer["result"]))
             (self.place / OVER).touch()
         return True
 
@@ -55,6 +58,13 @@ def keep(place: Path, answer: Mapping[str, Any]) -> None:
     mirror = Mirror(place)
     mirror.take(answer)
     mirror.close()
+
+
+def note_log(place: Path, words: str) -> None:
+    """Write words of ours where the log of a run's wrapper will be."""
+    with suppress(OSError):
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (place / LOG).write_text(words, encoding="utf-8", errors="replace")
 
 
 def is_over(place: Path) -> bool:

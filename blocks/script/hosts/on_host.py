@@ -23,6 +23,7 @@ from typing import Any, NoReturn
 from blocks import processes
 from blocks.script import alive, wrapper
 from blocks.script.hosts.newest import Not, expect_newest, locked
+from blocks.script.result import RESULT
 
 Order = dict[str, Any]
 Reply = dict[str, Any]
@@ -193,7 +194,7 @@ def _ended(run: Path, order: Order, *, has_more: bool) -> Reply:
         return {}
     result: Reply | None = None
     with contextlib.suppress(OSError, ValueError):
-        result = json.loads((run / wrapper.RESULT).read_bytes())
+        result = json.loads((run / RESULT).read_bytes())
     if result is None and order.get("stop"):
         processes.signal_all(0, f"{alive.MARK}={order['mark']}", signal.SIGKILL)
     log = b""

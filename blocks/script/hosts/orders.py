@@ -17,7 +17,10 @@ from blocks.script.hosts.on_host import ANSWER
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("blocks", "blocks.script", "blocks.script.hosts")
-MODULES = ("blocks.processes", "blocks.script.wrapper", "blocks.script.alive", "blocks.script.hosts.newest", "blocks.script.hosts.on_host")
+MODULES = (
+    "blocks.processes", "blocks.script.result", "blocks.script.wrapper", "blocks.script.alive", "blocks.script.hosts.newest",
+    "blocks.script.hosts.on_host",
+)  # fmt: skip
 LOADER = """\
 import json, sys, types, zlib
 given = sys.stdin.buffer

@@ -46,7 +46,7 @@ def error_of(
     for host, error in failed.items():
         if is_forward and isinstance(error, ScriptFailed):
             return ScriptFailed(
-                message, evidence=evidence, act=error.act, step=error.step, runs=error.runs, lines=error.lines,
+                message, evidence=evidence, act=error.act, step=error.step, runs=error.runs, lines=error.lines, left=error.left,
                 host=host if len(hosts) > 1 else "", hosts=of,
             )  # fmt: skip
     lasting = [one for one in failed.values() if not isinstance(one, Temporary)]

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 CONNECT_SECONDS, LOGIN_SECONDS = 15.0, 20.0
 KEEPALIVE_SECONDS, KEEPALIVES, CLOSE_SECONDS = 15.0, 3, 3.0
 MOST_BYTES, PIECE_BYTES = 4_000_000, 65_536
+OTHER_KEYS = "+ssh-ed25519,ecdsa-sha2-nistp256,ecdsa-sha2-nistp384,ecdsa-sha2-nistp521,rsa-sha2-512,rsa-sha2-256"
+"""Asked for behind the types of the known keys: a host that has none of these then shows the key it has, and is refused by it.
+Else its sshd would end the connection without a word, as if the host were down."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +107,7 @@ async def connected(name: str, access: Access) -> AsyncIterator[SshHost]:
     Raises:
         Unreachable: It does not answer.
         BadInput: Its key is not the known one, or the block's key cannot be read.
-        Permanent: It refuses the account.
+        Permanent: It refuses the account, or shares no algorithm with this machine.
     """
     async with AsyncExitStack() as stack:
         tunnel: asyncssh.SSHClientConnection | None = None
@@ -120,15 +123,34 @@ async def _connect(name: str, access: Access, tunnel: asyncssh.SSHClientConnecti
 
     where = read_name(name)
     options = await asyncio.to_thread(_options, access)
+    notes, user = _keys_noted(), where.user or access.user
+    options |= {"username": user, "tunnel": tunnel, "client_factory": lambda: notes}
     try:
-        return await asyncssh.connect(where.host, where.port, username=where.user or access.user, tunnel=tunnel, **options)
+        return await asyncssh.connect(where.host, where.port, **options)
     except asyncssh.HostKeyNotVerifiable as error:
-        raise _wrong_key(name, where, str(error)) from None
+        raise _wrong_key(name, where, f"{error}{notes.shown}") from None
+    except asyncssh.KeyExchangeFailed as error:
+        message = f"{name} answers, and shares no algorithm for connections with this machine: {error_text(error)}. Allow one of them there"
+        raise Permanent(message) from None
     except asyncssh.PermissionDenied:
-        fault = Permanent(f"{name} refuses {where.user or access.user} with the block's key. Add it to authorized_keys there")
+        fault = Permanent(f"{name} refuses {user} with the block's key. Add it to authorized_keys there")
         raise refusing(fault) from None
     except (TimeoutError, OSError, asyncssh.Error) as error:
         raise Unreachable(f"{name} does not answer: {error_text(error)}", delay_seconds=5) from None
+
+
+def _keys_noted() -> Any:
+    """Give a client that keeps in words which key a host showed that is not known; it trusts none."""
+    import asyncssh  # noqa: PLC0415 - as above
+
+    class Notes(asyncssh.SSHClient):
+        shown = ""
+
+        def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:  # noqa: ARG002 - asyncssh's signature
+            self.shown = f" (it shows {key.get_algorithm()} {key.get_fingerprint()})"
+            return False
+
+    return Notes()
 
 
 def _wrong_key(name: str, where: HostName, why: str) -> BadInput:
@@ -159,8 +181,9 @@ def _options(access: Access) -> dict[str, Any]:
         "config": None, "known_hosts": match, "client_keys": [key], "preferred_auth": ["publickey"], "agent_path": None,
         "password_auth": False, "kbdint_auth": False, "host_based_auth": False, "gss_host": None, "gss_auth": False, "gss_kex": False,
         "x509_trusted_certs": None, "disable_trivial_auth": True, "agent_forwarding": False, "x11_forwarding": False, "request_pty": False,
-        "send_env": None, "proxy_command": None, "canonicalize_hostname": False, "connect_timeout": CONNECT_SECONDS,
-        "login_timeout": LOGIN_SECONDS, "keepalive_interval": KEEPALIVE_SECONDS, "keepalive_count_max": KEEPALIVES,
+        "server_host_key_algs": OTHER_KEYS, "send_env": None, "proxy_command": None, "canonicalize_hostname": False,
+        "connect_timeout": CONNECT_SECONDS, "login_timeout": LOGIN_SECONDS,
+        "keepalive_interval": KEEPALIVE_SECONDS, "keepalive_count_max": KEEPALIVES,
     }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from tasks.rules.approval.gates import moment_text
@@ -39,13 +39,16 @@ def gate_name(environment: str, step: str, runs: int, *, host: str = "") -> str:
     return f"{name[: MOST_CHARACTERS - DIGEST_CHARACTERS - 1].rstrip('-')}-{digest}"
 
 
-def what_is_asked(act: str, runs: int, environment: str, *, until: datetime, version: str = "", host: str = "") -> str:
-    """Say what is asked about a script that failed so often, and what each answer means."""
+def what_is_asked(
+    act: str, runs: int, environment: str, *, until: datetime, left: Sequence[str] = (), version: str = "", host: str = ""
+) -> str:
+    """Say what is asked about a script that failed so often, what of it still runs, and what each answer means."""
+    beside = f"What it had started could not be ended, and may still run: {', '.join(left)}. " if left else ""
     times = "once" if runs == 1 else f"{runs} times"
     stays = "it stays as the script left it until a release or a rollback deploys it"
     skip = f"Skip to let the release of {version} go on without {host}; {stays}. " if host else ""
     return (
-        f"{act}{within(environment)} failed {times}. Approve to run it once more; first make sure that this is safe. {skip}"
+        f"{act}{within(environment)} failed {times}. {beside}Approve to run it once more; first make sure that this is safe. {skip}"
         f"Reject to roll the release back. Without an answer by {moment_text(until)} it is rolled back."
     )
 

@@ -33,7 +33,7 @@ class Method(BaseModel):
         strategy: Its rollout strategy; "" if the platform has one way only.
         through: On Kubernetes, the kind of its workload, and `HTTPRoute` if that splits the requests.
         shares: The shares of the traffic that a version gets there, in percent.
-        programs: Of a platform that runs programs, by the block's field, the programs' hashes, or a name that is found by PATH.
+        programs: Of a platform that runs programs, by the block's field, the programs' hashes, or a name, and the hash of all words.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -121,7 +121,7 @@ def differences_of(production: Method, staging: Method) -> list[str]:
         found.append(f"production is a {' with an '.join(production.through)}, staging a {' with an '.join(staging.through)}")
     names = sorted({*production.programs, *staging.programs})
     if others := [name for name in names if production.programs.get(name) != staging.programs.get(name)]:
-        found.append(f"production runs other programs than staging for {', '.join(others)}")
+        found.append(f"production runs other programs or words than staging for {', '.join(others)}")
     return found
 
 

@@ -62,6 +62,12 @@ def while_closing(ending: Ending, entries: Sequence[Entry]) -> Ending:
     return Ending("deployed", as_ending(end_in_words(progress, why)))
 
 
+def taken_over(ending: Ending) -> Ending:
+    """Let a release that would end as deployed end as stopped, as another run took over what it had promoted."""
+    why = f"a rollback took over what this release had promoted before it ended; what it found: {ending.reason}"
+    return Ending("stopped", as_ending(why))
+
+
 def final_outcome(
     ending: Ending, *, rolled_back: Sequence[RollbackResult], stays: Sequence[str] = (), left: Mapping[str, str] | None = None
 ) -> tuple[str, str]:

@@ -1,34 +1,24 @@
-"""Observation of what was deployed: when the next look is due, what it found, whether a failure is confirmed, and when it ends.
-
-A check is health, failed requests or logs of one environment. Its failure is confirmed if its last two verdicts are failures; no data is
-not a verdict, so it neither confirms a failure nor takes one back.
-"""
+"""Observation of what was deployed: what is known of it, how it begins, and when a look is due."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
-from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.approval.closing import last_progress
 from tasks.rules.evidence.inputs import TakenPlan
-from tasks.rules.lifecycle.observed_requests import Count, SeenCounts, failed_since
-from tasks.rules.lifecycle.results import PhaseResult, worst_of
+from tasks.rules.lifecycle.observed_requests import Count, SeenCounts
 from tasks.rules.plan.targets import production_of
 from tasks.rules.record.entries import Entry, select
 from tasks.rules.record.view import POST_DEPLOY
 from tasks.rules.verification.log_lines import hash_of
 from tasks.rules.windows.words import moment_in_words
 
-HEALTH, REQUESTS, LOGS = "health", "requests", "logs"
-MOST_SILENT = 3  # looks in a row without a verdict on health
-CONFIRMED_AFTER = timedelta(minutes=1)
 PUT_OFF_FOR = timedelta(minutes=5)
 ENDS_AFTER = timedelta(minutes=10)  # after its time, so that a failure of the last look is confirmed, and a release that is under way over
-By = tuple[str, str]  # an environment and a check
+HELD_FOR = timedelta(days=1)  # after its pause: for so long a rollback that is held up is waited for without a verdict
 
 
 class ObservedPlace(BaseModel):
@@ -39,7 +29,7 @@ class ObservedPlace(BaseModel):
         known: The kinds of error lines, see `hash_of`, that were there when the version was deployed.
         in_whole: Whether all of them are known.
         read: Until when its log was read; None before the first look.
-        silent: How many looks in a row had no verdict on its health.
+        silent: How many looks in a row had no verdict on its health, or were not made.
         failing: The checks whose last verdict was a failure.
         checks: How often its health was checked with a verdict.
         well: How often it passed.
@@ -85,7 +75,9 @@ class Observed(BaseModel):
         rollback: Its rollback that was requested; it is requested again until a run of it has opened its record.
         reason: Of the rollback, for the request.
         asked: How many requests of it were lost.
-        held: Since when its rollback is held up; None if it is not.
+        refused: How many of its rollbacks were refused.
+        held: Since when its rollback is held up, by a release or as it was refused; None if it is not.
+        untold: What people have still to be told: that health is not known, or what was open at its end; "" if nothing is.
         ended: Why it is over; "" while it goes on.
     """
 
@@ -110,7 +102,9 @@ class Observed(BaseModel):
     rollback: str = ""
     reason: str = ""
     asked: Count = 0
+    refused: Count = 0
     held: AwareDatetime | None = None
+    untold: str = ""
     ended: str = ""
 
     def is_due(self, at: datetime) -> bool:
@@ -122,6 +116,16 @@ class Observed(BaseModel):
     def pause(self) -> timedelta:
         """The time between two looks."""
         return timedelta(minutes=self.taken.parsed().observe.every_minutes)
+
+    @property
+    def rolls_back(self) -> bool:
+        """Whether a failure that is confirmed is rolled back."""
+        return self.taken.parsed().observe.on_failure == "roll_back"
+
+    def is_over(self, at: datetime) -> bool:
+        """Say if what is open is waited for no more: ten minutes after its time, or a day after the pause of a rollback that is held up."""
+        over = self.until + ENDS_AFTER
+        return at >= (max(over, self.held + self.pause + HELD_FOR) if self.held and self.held <= at else over)
 
     def is_newer(self, since: datetime, *, at: datetime) -> bool:
         """Say whether it was deployed after another version; one of the future was deployed while the clock was ahead, and is not.
@@ -147,38 +151,16 @@ class Observed(BaseModel):
         return f"{until}; {self.passed} of {self.looks} looks passed; the last one {last}"
 
 
-class FoundThere(NamedTuple):
-    """What a look found in one environment.
-
-    Fields:
-        checks: The verdict of each check.
-        counts: The counts from which the next look goes on.
-        read: Until when its log was read; None if it was not.
-        refused: Whether health cannot be checked until people change something, as a credential that a check names is gone.
-    """
-
-    checks: Mapping[str, PhaseResult]
-    counts: SeenCounts | None
-    read: datetime | None = None
-    refused: bool = False
-
-
-class Look(NamedTuple):
-    """What became of a look: what is known by then, its result, and the checks, by environment, whose failure is confirmed by it."""
-
-    observed: Observed
-    result: PhaseResult
-    confirmed: tuple[By, ...]
-
-
 def observed_from(
-    taken: TakenPlan, entries: Sequence[Entry], *, release: str, plan: str, version: str, round: int, since: datetime, at: datetime
-) -> Observed | None:
-    """Say what is observed of a release that was deployed; None if its plan does not ask for it.
+    taken: TakenPlan, entries: Sequence[Entry], *, promoted: Collection[str], release: str, plan: str, version: str, round: int,
+    since: datetime, at: datetime,
+) -> Observed | None:  # fmt: skip
+    """Say what is observed of a release that was deployed; None if its plan does not ask for it, or it was promoted nowhere in production.
 
     Args:
         taken: The plan by which it acted.
         entries: Its record.
+        promoted: The environments in which it was promoted, which may be one target of several.
         release: Its run.
         plan: The plan file as it was named.
         version: Its version.
@@ -193,7 +175,10 @@ def observed_from(
     until = begins + timedelta(hours=asked.observe.hours)
     due = min(at + timedelta(minutes=asked.observe.every_minutes), until)
     here = [entry for entry in entries if entry.round == round]
-    places = {place.environment: _place(select(here, environment=place.environment)) for place in production_of(asked)}
+    there = [place.environment for place in production_of(asked) if place.environment in promoted]
+    places = {environment: _place(select(here, environment=environment)) for environment in there}
+    if not places:
+        return None
     return Observed(release=release, plan=plan, taken=taken, version=version, since=since, until=until, due=due, places=places)
 
 
@@ -209,90 +194,3 @@ def _place(entries: Sequence[Entry]) -> ObservedPlace:
         known=tuple(known),
         in_whole=logs is not None and not evidence.get("in_part"),
     )
-
-
-def after_look(before: Observed, found: Mapping[str, FoundThere], *, at: datetime) -> Look:
-    """Add a look to what is known.
-
-    Args:
-        before: What was known.
-        found: What it found, by environment; one in which another version serves by now is left out, and is observed no more.
-        at: Now.
-    """
-    if not found:
-        return Look(
-            put_off(before, at=at, ended=f"{before.version} does not serve any more"),
-            PhaseResult(outcome=Outcome.NO_DATA, reason="another version serves"),
-            (),
-        )
-    confirmed, fresh, places = list[By](), False, dict[str, ObservedPlace]()
-    for environment, there in found.items():
-        place = before.places[environment]
-        fails = {name for name, one in there.checks.items() if one.outcome is Outcome.FAILED}
-        confirmed += [(environment, name) for name in there.checks if name in fails & {*place.failing}]
-        fresh = fresh or bool(fails - {*place.failing})
-        places[environment] = _after(place, there, fails=fails)
-    result = worst_of([one.at(environment) for environment, there in found.items() for one in there.checks.values()])
-    ended = "its time is over" if at >= before.until and (not fresh or at >= before.until + ENDS_AFTER) else ""
-    pause = CONFIRMED_AFTER if fresh else before.pause
-    goes_on = any(place.failing for place in places.values())
-    after = before.model_copy(
-        update={
-            "places": places, "looked": at, "outcome": result.outcome.value, "why": str(result.reason), "looks": before.looks + 1,
-            "passed": before.passed + result.passed, "number": before.number + 1, "due": _next(before, at, pause),
-            "silent_told": before.silent_told and any(place.silent for place in places.values()),
-            "told": before.told and goes_on, "held": before.held if goes_on else None, "ended": ended,
-        }
-    )  # fmt: skip
-    return Look(after, result, tuple(confirmed))
-
-
-def _after(place: ObservedPlace, there: FoundThere, *, fails: set[str]) -> ObservedPlace:
-    """Add what a look found in one environment to what is known of it."""
-    undecided = {name for name, one in there.checks.items() if one.outcome not in {Outcome.FAILED, Outcome.PASSED}}
-    failing = fails | ({*place.failing} & undecided)
-    well = there.checks[HEALTH].passed
-    decided = well or HEALTH in fails
-    errors, requests = failed_since(place.counts, there.counts)
-    return place.model_copy(
-        update={
-            "counts": there.counts, "read": there.read or place.read, "failing": tuple(sorted(failing)),
-            "silent": 0 if decided else max(place.silent + 1, MOST_SILENT if there.refused else 0),
-            "checks": place.checks + decided, "well": place.well + well,
-            "requests": place.requests + requests, "errors": place.errors + errors,
-        }
-    )  # fmt: skip
-
-
-def silence(look: Look) -> str:
-    """Say where health is not known for so many looks that people are told; "" if it is, or they were."""
-    silent = [name for name, place in look.observed.places.items() if place.silent >= MOST_SILENT]
-    if look.observed.silent_told or not silent:
-        return ""
-    return f"its health in {', '.join(silent)} is not known, so that no failure of it would be seen; {look.result.reason}"
-
-
-def with_failure_told(look: Look) -> Observed:
-    """Give what is known once people were told of the failure that a look confirmed."""
-    failed = {environment for environment, _ in look.confirmed}
-    places = {
-        name: place.model_copy(update={"late_failures": place.late_failures + 1}) if name in failed else place
-        for name, place in look.observed.places.items()
-    }
-    return look.observed.model_copy(update={"told": True, "places": places})
-
-
-def put_off(before: Observed, *, at: datetime, ended: str = "", pause: timedelta = PUT_OFF_FOR) -> Observed:
-    """Put a look off, as a release or rollback is under way there or its runs were lost, or end the observation."""
-    late = "its time is over, and the last look could not be made" if at >= before.until + ENDS_AFTER else ""
-    return before.model_copy(update={"number": before.number + 1, "due": at + pause, "ended": ended or late})
-
-
-def _next(before: Observed, at: datetime, pause: timedelta) -> datetime:
-    """Give when the next look is due: the last one when the time is over, or a minute later to confirm a failure."""
-    return at + pause if at >= before.until else min(at + pause, before.until)
-
-
-def failure_in_words(look: Look) -> str:
-    """Say which checks failed twice in a row, as the second look found them."""
-    return f"in two looks in a row: {', '.join(f'{name} of {environment}' for environment, name in look.confirmed)}; {look.result.reason}"

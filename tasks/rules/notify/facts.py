@@ -8,13 +8,13 @@ from typing import Literal, get_args
 
 from blocks.outside_text import OutsideText, said
 from tasks.rules.analysis.outcome import Outcome
+from tasks.rules.plan.receivers import Severity
 from tasks.rules.record.entries import Entry, select
 
 Fact = Literal[
     "rollback_failed", "deployment_failed", "partly_deployed", "late_failure", "unobserved", "health_check_failed", "error_rate_high",
     "performance_degraded", "rolled_back", "refused", "cancelled", "deployed", "approval_waiting", "announced",
 ]  # fmt: skip
-Severity = Literal["critical", "error", "warning", "info"]
 SEVERITIES: dict[Fact, Severity] = {
     "rollback_failed": "critical",
     "deployment_failed": "error",

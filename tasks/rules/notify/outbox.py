@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 from typing import Any, Self, get_args
 
 from blocks.outside_text import OutsideText, outside
-from tasks.rules.notify.facts import SEVERITIES, Content, Fact, Severity, in_order
+from tasks.rules.notify.facts import SEVERITIES, Content, Fact, in_order
+from tasks.rules.plan.receivers import Severity
 
 FIRST_DELAY, LONGEST_DELAY = timedelta(seconds=5), timedelta(minutes=10)
 URGENCY = get_args(Severity)
 TRIED_FOR = timedelta(days=1)
 HOLDS_FOR_TRIES = 5
+LONGEST_HOURS = timedelta(days=8)  # until hours of a week begin again
 KEPT_FOR = timedelta(days=2)  # from its time: who asks for the same message again meanwhile sends nothing
 
 
@@ -27,6 +29,7 @@ class Delivery:
         claimed_until: Until when another process may be sending it.
         delivered: When the receiver acknowledged it; None if it did not.
         fault: Why the last try failed; "" if none did.
+        opens: When the receiver's hours begin, before which it is not tried; None if it is told at once.
     """
 
     tries: int = 0
@@ -34,16 +37,21 @@ class Delivery:
     claimed_until: datetime | None = None
     delivered: datetime | None = None
     fault: str = ""
+    opens: datetime | None = None
+
+    def waits_for_hours(self, *, at: datetime) -> bool:
+        """Say if the receiver's hours have not begun yet; ones that are further ahead than can be were written before the clock jumped."""
+        return self.delivered is None and _lasts(self.opens, at=at, most=LONGEST_HOURS)
 
     def to_json(self) -> dict[str, Any]:
         """Write it as JSON."""
-        times = {"after": self.after, "claimed_until": self.claimed_until, "delivered": self.delivered}
+        times = {"opens": self.opens, "after": self.after, "claimed_until": self.claimed_until, "delivered": self.delivered}
         return {"tries": self.tries, "fault": self.fault} | {name: at.isoformat() for name, at in times.items() if at is not None}
 
     @classmethod
     def from_json(cls, value: dict[str, Any]) -> Self:
         """Read it back."""
-        times = {name: datetime.fromisoformat(value[name]) for name in ("after", "claimed_until", "delivered") if name in value}
+        times = {name: datetime.fromisoformat(value[name]) for name in ("opens", "after", "claimed_until", "delivered") if name in value}
         return cls(tries=int(value["tries"]), fault=str(value["fault"]), **times)
 
 
@@ -89,7 +97,8 @@ class Message:
 
     def is_given_up(self, receiver: str, *, at: datetime) -> bool:
         """Say if a delivery failed for so long that it is not tried any more."""
-        return self.deliveries[receiver].delivered is None and at - self.at >= TRIED_FOR
+        delivery = self.deliveries[receiver]
+        return delivery.delivered is None and at - max(self.at, delivery.opens or self.at) >= TRIED_FOR
 
     def is_open(self, receiver: str, *, at: datetime) -> bool:
         """Say if a delivery is still to be made."""
@@ -110,7 +119,11 @@ class Message:
 
     def can_be_removed(self, *, at: datetime) -> bool:
         """Say if nothing more comes of it."""
-        return at - self.at >= KEPT_FOR
+        return all(at - max(self.at, one.opens or self.at) >= KEPT_FOR for one in self.deliveries.values())
+
+    def waits_for_hours(self, receiver: str, *, at: datetime) -> bool:
+        """Say if a delivery is not due before the receiver's hours begin."""
+        return self.deliveries[receiver].waits_for_hours(at=at)
 
 
 def claim(delivery: Delivery, *, at: datetime, seconds: float, insist: bool = False) -> Delivery | None:
@@ -125,7 +138,9 @@ def claim(delivery: Delivery, *, at: datetime, seconds: float, insist: bool = Fa
         seconds: How long a try may take.
         insist: Try before the delay after a failed try is over.
     """
-    if delivery.delivered is not None or _lasts(delivery.claimed_until, at=at, most=timedelta(seconds=seconds)):
+    if delivery.delivered is not None or delivery.waits_for_hours(at=at):
+        return None
+    if _lasts(delivery.claimed_until, at=at, most=timedelta(seconds=seconds)):
         return None
     if not insist and _lasts(delivery.after, at=at, most=LONGEST_DELAY):
         return None

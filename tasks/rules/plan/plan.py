@@ -19,6 +19,7 @@ from tasks.rules.plan.evidence import ChangeLog, Command, Dependency, Junit
 from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
 from tasks.rules.plan.migrations import Migrations
 from tasks.rules.plan.observation import Observation
+from tasks.rules.plan.receivers import Notified, Receiver, expect_receivers
 from tasks.rules.plan.script_failure import ScriptFailure
 from tasks.rules.plan.types import BlockName, Name, Person, Ratio, RepositoryPath, Seconds, Section, TargetName, fault, refuse_doubles
 from tasks.rules.plan.verification import HealthCheck, SmokeTest, Stability, Verification
@@ -252,8 +253,8 @@ class Plan(Section):
     """For how long production is looked at again after a deployment; left out, it is not."""
     documentation: Documentation = Documentation()
     """The page that documents each deployment."""
-    notify: Annotated[list[BlockName], Field(max_length=50)] = Field(default_factory=list)
-    """Prefect notification blocks that get messages: `slack-webhook/team`."""
+    notify: Annotated[list[Notified], Field(max_length=50)] = Field(default_factory=list)
+    """Prefect notification blocks that get messages: `slack-webhook/team`, or as `{to: slack-webhook/team, at_least: error}`."""
 
     @field_validator("production")
     @classmethod
@@ -262,6 +263,12 @@ class Plan(Section):
         if "staging" in info.data and info.data["staging"].platform in named:
             raise fault("staging and production are the same platform", fix="Name a platform block of its own for each.")
         return production
+
+    @field_validator("notify")
+    @classmethod
+    def _can_be_told(cls, notify: list[str | Receiver], info: ValidationInfo) -> list[str | Receiver]:
+        expect_receivers(notify, announces="checklist" in info.data and info.data["checklist"].team_told)
+        return notify
 
     @field_validator("windows")
     @classmethod

@@ -43,6 +43,7 @@ BOUNDS = {
 KINDS: Mapping[Path, frozenset[str]] = {
     ("tests",): frozenset({"junit", "command"}),
     ("judgement", "slis"): frozenset({"platform", "prometheus", "pair", "probe"}),
+    ("notify",): frozenset({"name", "receiver"}),
     ("windows", "allow"): frozenset({"times", "calendar", "holiday", "rule"}),
     ("windows", "deny"): frozenset({"times", "calendar", "holiday", "rule"}),
 }

@@ -25,6 +25,7 @@ METRIC = r"^[a-zA-Z_:][a-zA-Z0-9_:]*$"
 LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 TAG = r"\{version\}"
 WALL_TIME = r"^20\d\d-\d\d-\d\d([T ]\d\d:\d\d(:\d\d)?)?$"
+CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
 FOLDER = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
 SIGNER = r"^[A-Za-z0-9][A-Za-z0-9._@+-]* [a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}$"
 PATTERN_WORDS = {
@@ -41,6 +42,7 @@ PATTERN_WORDS = {
     LABEL: "Write a label's name, as `status`.",
     TAG: "Write the tag's name with `{version}` in it, as `v{version}`.",
     WALL_TIME: "Write a date and a time of the wall in quotes, as `2026-12-20T18:00`, or a date alone for its midnight.",
+    CLOCK: "Write a time of the wall in quotes, with two digits each, as `08:00`.",
     FOLDER: "Write it from the root of the repository with slashes, as `docs/deployments`; no part begins with a dot.",
     r"^[A-Z]{2}$": "Write the country's code of two letters as in ISO 3166, as `DE`.",
     SIGNER: "Write a name, the kind of key and the key, as `ada ssh-ed25519 AAAA…`.",

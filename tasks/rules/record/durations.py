@@ -61,13 +61,13 @@ def durations(entries: Sequence[Entry]) -> Durations:
     found: dict[Spent, float] = dict.fromkeys(("work", "people", "windows", "lock"), 0.0)
     spent: Spent = "work"
     for entry, following in pairwise(entries):
-        spent = _spent_after(entry, before=spent)
+        spent = spent_after(entry, before=spent)
         found[spent] += max(0.0, (moment(following) - moment(entry)).total_seconds())
     work, people, windows, lock = (round(seconds, 3) for seconds in found.values())
     return Durations(work, people, windows, lock)
 
 
-def _spent_after(entry: Entry, *, before: Spent) -> Spent:
+def spent_after(entry: Entry, *, before: Spent) -> Spent:
     """Say what the time behind an entry is spent with."""
     if entry.kind in STAYS and SUSPENDS_UNTIL not in entry.evidence:
         return before

@@ -8,6 +8,7 @@ from tasks.rules.plan.checklist import BEFORE, CLOSING, TickedItem
 from tasks.rules.plan.credentials import credentials_in_words, uses_of
 from tasks.rules.plan.data import Moment
 from tasks.rules.plan.plan import Plan, Step, Waves
+from tasks.rules.plan.receivers import in_words
 from tasks.rules.plan.targets import STAGING, place_of, production_of, target_of, waves_of
 from tasks.rules.rollout.steps import WITHOUT_CANARY, PlannedStep, extension_seconds, longest_seconds, smoke_in, steps_of, ticks_name
 from tasks.rules.rollout.waves import versions_in_words
@@ -158,7 +159,7 @@ def _wave(plan: Plan) -> list[str]:
 
 
 def _afterwards(plan: Plan) -> str:
-    notify = f", notify {', '.join(plan.notify)}" if plan.notify else ""
+    notify = f", notify {', '.join(map(in_words, plan.notify))}" if plan.notify else ""
     suites = _suites(plan, "post_deploy")
     data = f"judge the data suites {suites}, " if suites else ""
     return (

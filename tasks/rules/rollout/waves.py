@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 from tasks.rules.plan.plan import Plan, Waves
-from tasks.rules.plan.targets import is_production, production_of, within
+from tasks.rules.plan.targets import STAGING, is_production, production_of, within
 from tasks.rules.record.entries import Entry, select
 from tasks.rules.rollout.version_name import VersionName, names_of
 
@@ -33,6 +33,22 @@ def staying(plan: Plan, completed: Collection[str]) -> tuple[str, ...]:
 def reached(entries: list[Entry], effect: Effect, environments: Collection[str]) -> list[str]:
     """Name the environments in which an effect is recorded, in whichever round: `prepare` started the canary, `promote` completed it."""
     return [environment for environment in environments if select(entries, kind="effect", environment=environment, name=effect)]
+
+
+def deployed_to(plan: Plan, asked: Mapping[str, object]) -> list[str]:
+    """Name the environments of production to which a run that ends as deployed has deployed.
+
+    Args:
+        plan: The plan.
+        asked: What the run was asked for, as its record was opened; `production` of one target leaves the others as they are.
+
+    Returns:
+        Them; all that the plan has, if it does not have the one that was asked for.
+    """
+    if asked.get("flow") == STAGING:
+        return []
+    names = [place.environment for place in production_of(plan)]
+    return [name for name in names if name == asked.get("environment")] or names
 
 
 def has_acted(entries: Sequence[Entry], environment: str, *, version: str) -> bool:

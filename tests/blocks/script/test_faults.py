@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from blocks.errors import BadInput, Permanent, RolloutFailed, Temporary
+from blocks.script import run as runs
 from blocks.script.run import MARK
 from blocks.script.wrapper import MOST_BYTES
 from tests.blocks.script.apps import App, make_app
@@ -146,6 +147,24 @@ async def test_a_script_that_asks_for_another_try_gets_it(app: App) -> None:
     await app.platform().shift(100, lease)
     assert app.lines("deployed") == ["1.1-busy"] * 3
     assert (await app.platform().current())["percent"] == 100
+
+
+@pytest.mark.parametrize(
+    ("dies", "why"),
+    [("raise OSError(28, 'No space left on device')", r"OSError: \[Errno 28\] No space left on device"), ("", "as on a full disk")],
+    ids=["with words", "without words"],
+)
+async def test_a_script_whose_wrapper_did_not_begin_it_says_why_and_may_be_tried_again(
+    app: App, monkeypatch: pytest.MonkeyPatch, dies: str, why: str
+) -> None:
+    """By the last line that the wrapper wrote; one that is full could write none."""
+    lease = await app.begin("1.1")
+    with monkeypatch.context() as patch:
+        patch.setattr(runs, "LAUNCH", dies)
+        with pytest.raises(Temporary, match=f"deploy 1.1: it was not begun: .*{why}; see .*wrapper.log"):
+            await app.platform().shift(100, lease)
+    await app.platform().shift(100, lease)
+    assert app.lines("deployed") == ["1.1"]
 
 
 async def test_a_failure_stays_one_and_is_not_run_again_for_the_same_release(app: App) -> None:

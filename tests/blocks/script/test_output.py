@@ -78,7 +78,7 @@ def test_a_line_without_an_end_is_cut(tmp_path: Path) -> None:
 def test_the_log_of_a_run_is_bounded_and_a_bar_is_its_last_state(tmp_path: Path) -> None:
     """After a thousand lines it is said where the rest is; progress is shown all the same."""
     said: list[str] = []
-    shown = Shown("run", "deploy 1.1", kept=tmp_path)
+    shown = Shown("run", "deploy 1.1", kept=tmp_path / "runs" / "1", whose="app")
     shown.log = lambda form, *words: said.append(form % words)
     shown.show(b" 10 %\r 50 %\r 100 %\r")
     shown.show(b"\x1b[31mred\x1b[0m")

@@ -38,6 +38,13 @@ def test_the_question_says_what_each_answer_means() -> None:
     asked = what_is_asked("deploy 1.1", 2, "production/eu", until=NOW)
     assert "deploy 1.1 in production/eu failed 2 times. Approve to run it once more" in asked
     assert "Reject to roll the release back. Without an answer by 2026-11-30 09:00:00 UTC it is rolled back." in asked
+    assert "still run" not in asked
+
+
+def test_the_question_names_what_a_second_run_would_act_beside() -> None:
+    """Who lets a script run again must know that something of the first run could not be ended."""
+    asked = what_is_asked("deploy 1.1", 1, "production", until=NOW, left=["812 (apt-get)", "3 more"])
+    assert "failed once. What it had started could not be ended, and may still run: 812 (apt-get), 3 more. Approve to" in asked
 
 
 @pytest.mark.parametrize(

@@ -144,7 +144,7 @@ def test_a_step_that_is_not_there_is_refused_with_those_that_are() -> None:
         ({"kind": "local"}, ["of the type kubernetes, that of staging local"]),
         ({"strategy": "rolling"}, ["is canary, that of staging rolling"]),
         ({"through": ("Deployment",)}, ["production is a Deployment with an HTTPRoute, staging a Deployment"]),
-        ({"programs": {"deploy": ("b",)}}, ["other programs than staging for deploy"]),
+        ({"programs": {"deploy": ("b",)}}, ["other programs or words than staging for deploy"]),
     ],
 )
 def test_a_staging_with_another_method_shows_nothing_of_production(changes: dict[str, Any], words: list[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,21 +12,8 @@ from hypothesis import strategies as st
 
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.evidence.inputs import TakenPlan
-from tasks.rules.lifecycle.observed import (
-    CONFIRMED_AFTER,
-    ENDS_AFTER,
-    HEALTH,
-    LOGS,
-    PUT_OFF_FOR,
-    REQUESTS,
-    FoundThere,
-    Look,
-    Observed,
-    after_look,
-    failure_in_words,
-    observed_from,
-    put_off,
-)
+from tasks.rules.lifecycle.observed import Observed, observed_from
+from tasks.rules.lifecycle.observed_looks import CONFIRMED_AFTER, HEALTH, LOGS, REQUESTS, FoundThere, Look, after_look, failure_in_words
 from tasks.rules.lifecycle.observed_name import observed_name
 from tasks.rules.lifecycle.observed_requests import LEAST_REQUESTS, SeenCounts, judge_requests
 from tasks.rules.lifecycle.results import PhaseResult
@@ -47,9 +35,15 @@ def taken(**observe: Any) -> TakenPlan:
 
 def begun(*entries: Entry, **observe: Any) -> Observed:
     """Begin to observe version 1.1."""
-    found = observed_from(taken(**observe), entries, release="r1", plan="plan.yaml", version="1.1", round=1, since=BEGAN, at=BEGAN + MINUTE)
+    found = observed_of(taken(**observe), entries)
     assert found is not None
     return found
+
+
+def observed_of(plan: TakenPlan, entries: Sequence[Entry], *, promoted: Sequence[str] = ("production",), **changes: Any) -> Observed | None:
+    """Say what is observed of version 1.1, which was promoted in these environments."""
+    given: dict[str, Any] = {"release": "r1", "plan": "plan.yaml", "version": "1.1", "round": 1, "since": BEGAN, "at": BEGAN + MINUTE}
+    return observed_from(plan, entries, promoted=promoted, **{**given, **changes})
 
 
 def look(before: Observed, at: datetime, *, health: str = P, requests: str = P, logs: str = P, environment: str = "production") -> Look:
@@ -72,10 +66,29 @@ def test_a_release_that_waited_for_ticks_is_observed_for_the_whole_time_from_its
     assert begun(waited).since == BEGAN
 
 
+@pytest.mark.parametrize(
+    ("promoted", "observed"),
+    [
+        (["production/eu"], ["production/eu"]),  # `production` of one target alone
+        (["production/us", "production/eu"], ["production/eu", "production/us"]),
+        (["staging"], None),
+        ([], None),
+    ],
+)
+def test_only_targets_in_which_the_version_was_promoted_are_observed(promoted: list[str], observed: list[str] | None) -> None:
+    """In the others an older version serves, which would be taken for one that others brought."""
+    plan = taken().model_copy(deep=True)
+    production = plan.plan["production"]
+    platform = production.pop("platform")
+    production["targets"] = [{"name": "eu", "platform": platform}, {"name": "us", "platform": f"{platform}-us"}]
+    found = observed_of(plan, [], promoted=promoted)
+    assert (list(found.places) if found else None) == observed
+
+
 def test_nothing_is_observed_unless_the_plan_asks_for_it() -> None:
     """By default."""
     plan = TakenPlan(plan=plan_of("shop"), path="", folder="", repository="")
-    assert observed_from(plan, [], release="r1", plan="p", version="1", round=1, since=BEGAN, at=BEGAN) is None
+    assert observed_of(plan, []) is None
 
 
 def test_it_begins_with_what_the_release_knew_at_its_end() -> None:
@@ -84,9 +97,7 @@ def test_it_begins_with_what_the_release_knew_at_its_end() -> None:
     counts = entry(old, "metrics", "post_deploy", round=2, started="a", requests=100, errors=3, buckets={"+Inf": 100})
     before = entry(counts, "logs", "before the promotion", round=2, known=["k0"], in_part="", new=[])
     logs = entry(before, "logs", "post_deploy", round=2, known=["k0", "k1"], in_part="", new=[{"kind": "ERROR x", "count": 1}])
-    found = observed_from(
-        taken(), [old, counts, before, logs], release="r1", plan="p", version="1.1", round=2, since=BEGAN, at=BEGAN + MINUTE
-    )
+    found = observed_of(taken(), [old, counts, before, logs], round=2)
     assert found is not None
     place = found.places["production"]
     assert place.counts == SeenCounts(started="a", requests=100, errors=3)
@@ -104,7 +115,10 @@ def test_it_begins_with_what_the_release_knew_at_its_end() -> None:
         (16, "failed", 1, False),
         (119.5, "failed", 0.5, False),
         (120, "failed", 1, False),  # to be confirmed
-        (130, "failed", None, True),
+        (130, "failed", 1, False),  # however late it comes
+        (300, "failed", 1, False),
+        (120, "no_data", 1, False),  # what is not known is looked at for ten minutes
+        (300, "no_data", 1, False),
         (16, "no_data", 15, False),
     ],
 )
@@ -242,14 +256,6 @@ def test_where_another_version_serves_it_is_observed_no_more() -> None:
     assert (list(left.places), left.ended) == (["production/us"], "")
     over = after_look(left, {}, at=BEGAN + 2 * MINUTE).observed
     assert over.ended == "1.1 does not serve any more"
-
-
-def test_a_look_is_put_off_but_not_for_ever() -> None:
-    """While a release is under way there; another number makes another run."""
-    observed, at = begun(), BEGAN + 20 * MINUTE
-    later = put_off(observed, at=at)
-    assert (later.number, later.due, later.ended, later.looks) == (2, at + PUT_OFF_FOR, "", 0)
-    assert put_off(observed, at=observed.until + ENDS_AFTER).ended
 
 
 def test_people_are_told_again_only_once_it_was_well() -> None:

@@ -18,6 +18,7 @@ from tasks.rules.plan.plan import Plan
 from tasks.rules.record.entries import Entry, Kind, chain, outcome_of
 from tasks.rules.rollout.rollback import choose_rollback
 from tasks.rules.rollout.waves import (
+    deployed_to,
     has_acted,
     has_canary,
     left_alone,
@@ -90,6 +91,23 @@ def test_a_record_tells_which_targets_were_reached_in_any_round() -> None:
     entries = record(("effect", EU, "prepare"), ("note", ASIA, "prepare")) + record(("effect", US, "prepare"), round=2)
     assert reached(entries, "prepare", ALL) == [EU, US]
     assert reached(entries, "promote", ALL) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "names"),
+    [
+        ({"flow": "release"}, ["production/eu", "production/us", "production/asia"]),
+        ({"flow": "production", "environment": "production"}, ["production/eu", "production/us", "production/asia"]),
+        ({"flow": "production", "environment": "production/us"}, ["production/us"]),
+        ({"flow": "production", "environment": "production/renamed"}, ["production/eu", "production/us", "production/asia"]),
+        ({"flow": "staging"}, []),
+        ({}, ["production/eu", "production/us", "production/asia"]),
+    ],
+    ids=["release", "production", "one target", "renamed", "staging", "not known"],
+)
+def test_a_run_has_deployed_to_what_it_was_asked_for(asked: dict[str, str], names: list[str]) -> None:
+    """Whoever has the other targets takes nothing from a production of one of them."""
+    assert deployed_to(plan_of("back"), asked) == names
 
 
 @pytest.mark.parametrize(

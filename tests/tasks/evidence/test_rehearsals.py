@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -13,10 +15,12 @@ from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.key_file import create_key, key_path
 from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.local.platform import LocalPlatform
+from blocks.script.hosts.platform import ScriptHosts
 from blocks.script.platform import ScriptPlatform
+from blocks.script.settings import Scripts
 from tasks.evidence.rehearsals import FOLDER, MOST, judge_kept, keep_rehearsal, method_of, own_strategy, read_rehearsals
 from tasks.lifecycle.clock import now
-from tasks.rules.evidence.rehearsal import Method
+from tasks.rules.evidence.rehearsal import Method, differences_of
 from tasks.rules.plan.targets import Place
 from tests.rules.evidence.test_checklist import PLAN
 from tests.rules.evidence.test_rehearsal import METHOD, PLACE, rehearsal
@@ -75,29 +79,64 @@ async def test_a_kept_rehearsal_of_the_method_of_production_passes() -> None:
     assert (await judge_kept(PLAN, PLACE, platform, within_days=0.01))[0] == "no_data"
 
 
-def script(folder: Path, *, program: str = "deploy.sh", where: str = "staging") -> ScriptPlatform:
+SCRIPTS = Place("production", "script/shop", "production.platform", 60)
+
+
+def script(folder: Path, *, program: str = "deploy.sh", rollback: Sequence[str] = ()) -> ScriptPlatform:
     """Give a platform of scripts."""
-    words = {name: [f"./{program}", name, where, "{version}"] for name in ("deploy", "verify")}
+    words = {name: [f"./{program}", name, "{version}"] for name in ("deploy", "verify")}
     return ScriptPlatform(
         service="shop", address="http://127.0.0.1:1", working_directory=str(folder),
-        scripts={**words, "status": ["cat", "running"], "rollback": ["sh", program, where, "{previous}"]},
+        scripts={**words, "status": ["cat", "running"], "rollback": rollback or ["sh", program, "{previous}"]},
     )  # fmt: skip
 
 
-async def test_other_scripts_are_another_method_and_other_arguments_are_not(tmp_path: Path) -> None:
-    """By their content, wherever they lie and for whichever environment they are called."""
-    place = Place("production", "script/shop", "production.platform", 60)
+def hosts(*, rollback: Sequence[str]) -> ScriptHosts:
+    """Give a platform of scripts on a host, whose files are not read."""
+    commands = {"deploy": ["./deploy.sh"], "status": ["./status.sh"], "verify": ["./verify.sh"], "rollback": list(rollback)}
+    return ScriptHosts.model_construct(scripts=Scripts.model_validate(commands), service="shop")
+
+
+async def test_other_scripts_are_another_method_wherever_they_lie(tmp_path: Path) -> None:
+    """By their content."""
     first, second = tmp_path / "a", tmp_path / "b"
     for folder in (first, second):
         folder.mkdir()
         (folder / "deploy.sh").write_text("echo 1")
-    one, two = [await method_of(place, script(folder, where=where), shares=(100,)) for folder, where in ((first, "a"), (second, "b"))]
-    assert one == two
+    (second / "other.sh").write_text("echo 1")
+    one, two, three = [
+        await method_of(SCRIPTS, script(folder, program=program), shares=(100,))
+        for folder, program in ((first, "deploy.sh"), (second, "deploy.sh"), (second, "other.sh"))
+    ]
+    assert one == two == three
     assert (one.kind, one.strategy) == ("script", "rolling")
     (second / "deploy.sh").write_text("echo 2")
-    assert await method_of(place, script(second), shares=(100,)) != one
+    assert await method_of(SCRIPTS, script(second), shares=(100,)) != one
     with pytest.raises(BadInput, match="does not exist"):
-        await method_of(place, script(tmp_path), shares=(100,))
+        await method_of(SCRIPTS, script(tmp_path), shares=(100,))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        ["bash", "-c", "true"],
+        ["bash", "-c", "true", "./deploy.sh", "{previous}"],
+        ["bash", "./deploy.sh", "{version}"],
+        ["bash", "./deploy.sh", "{previous}", "--dry-run"],
+        ["bash", "-n", "./deploy.sh", "{previous}"],
+        ["true", "./deploy.sh", "{previous}"],
+    ],
+)
+async def test_a_rollback_by_other_words_is_another_method(tmp_path: Path, other: list[str]) -> None:
+    """What an interpreter runs is in its words, and a script can be told to do nothing; on hosts the words are all that is known."""
+    (tmp_path / "deploy.sh").write_text("echo 1")
+    known = ["bash", "./deploy.sh", "{previous}"]
+    for made in (partial(script, tmp_path), hosts):
+        one, same, changed = [await method_of(SCRIPTS, made(rollback=words), shares=(100,)) for words in (known, list(known), other)]
+        assert one == same
+        assert changed != one
+        assert [said for said in differences_of(one, changed) if "rollback" in said]
+        assert "{previous}" not in str(one.programs), "words may hold what a record must not show"
 
 
 async def test_on_kubernetes_the_workload_and_what_splits_the_requests_count_and_their_names_do_not() -> None:

@@ -7,6 +7,7 @@ from typing import Any, Self
 from uuid import UUID, uuid4
 
 import pytest
+from prefect.exceptions import ObjectNotFound
 
 from blocks.errors import Refused
 from blocks.key_folder.key_file import secret_name
@@ -39,6 +40,13 @@ class Server:
     async def create_flow_run_from_deployment(self, deployment: UUID, *, parameters: dict[str, Any], idempotency_key: str, **_: Any) -> Any:
         """Make a run, or give the one that has this key."""
         return self.runs.setdefault(idempotency_key, run(deployment, "SCHEDULED", **parameters))
+
+    async def read_flow_run(self, wanted: UUID) -> Any:
+        """Give a run."""
+        for one in self.runs.values():
+            if one.id == wanted:
+                return one
+        raise ObjectNotFound(Exception())
 
 
 class Thing:

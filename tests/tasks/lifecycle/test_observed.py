@@ -22,7 +22,9 @@ from tasks.lifecycle.observed import (
     replace_observed,
     start_due_looks,
 )
-from tasks.rules.lifecycle.observed import Observed, put_off
+from tasks.notify import tell_unobserved, unobserved
+from tasks.rules.lifecycle.observed import Observed
+from tasks.rules.lifecycle.observed_looks import put_off
 from tests.rules.lifecycle.test_observed import begun
 from tests.tasks.lifecycle.test_keys_others_cannot_know import Server, Thing
 
@@ -99,6 +101,35 @@ async def test_a_look_whose_run_was_lost_is_asked_for_again_but_not_for_ever(api
     assert await start_due_looks.fn() == []
 
 
+async def test_looks_that_are_lost_one_after_another_are_told_once_and_at_the_end(api: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever has the API's password can cancel each run before it looks: no failure would be seen, and no one would know."""
+    told = list[dict[str, Any]]()
+
+    async def notify(_: Any, facts: Any, **said: Any) -> None:
+        told.append({"facts": facts, **said})
+
+    monkeypatch.setattr(unobserved, "notify", notify)
+    deployed(minutes_ago=130)
+    monkeypatch.setattr(observed, "ask_for_run", lost)
+    at = datetime.now(UTC) - timedelta(minutes=100)
+    monkeypatch.setattr(observed, "now", lambda: at)
+    while not kept().ended:
+        at = kept().due
+        assert await start_due_looks.fn() == []
+        for _ in range(2):
+            await tell_unobserved.fn("keeper-1")
+    assert [one["facts"] for one in told] == [["unobserved"]] * 2
+    assert ["so that no failure of it would be seen; the runs" in one["reason"] for one in told] == [True, False]
+    assert told[1]["reason"].startswith("its time is over, and the last look could not be made: the runs of its look were lost")
+    assert (kept().untold, told[1]["run"], api.runs) == ("", "keeper-1", {})
+    assert "`shipway rollback plan.yaml --bad 1.1 --reason …`" in told[1]["to_do"]
+
+
+async def lost(*_: Any, **__: Any) -> tuple[Any, bool]:
+    """Ask for a run that others cancel."""
+    return Thing(id="x"), False
+
+
 async def test_a_service_that_cannot_be_read_keeps_no_other_from_its_look(api: Server) -> None:
     """As after a restore."""
     deployed()
@@ -123,7 +154,7 @@ def test_a_newer_release_takes_the_place_of_what_was_observed() -> None:
 def test_what_a_look_found_counts_only_if_nothing_else_was_kept_meanwhile() -> None:
     """Two looks at once are one look."""
     before = deployed()
-    after = put_off(before, at=datetime.now(UTC))
+    after = put_off(before, at=datetime.now(UTC), why="x")
     assert replace_observed(SHOP, before, after)
     assert not replace_observed(SHOP, before, after.model_copy(update={"number": 9}))
     assert kept() == after

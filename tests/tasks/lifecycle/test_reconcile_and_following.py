@@ -12,8 +12,10 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 import pytest
+from httpx import URL
 from prefect import get_client
 from prefect.client.schemas.filters import FlowRunFilter
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Cancelling, Completed, Crashed, Failed, Pending, Running, Suspended
 
 from blocks.errors import WorldMoved
@@ -23,7 +25,7 @@ from tasks.approval.answering import read_question
 from tasks.lifecycle import kept_runs
 from tasks.lifecycle.asked import what_was_asked
 from tasks.lifecycle.keeper_acts import forget_idle_runs, last_work, settle_run, start_again
-from tasks.lifecycle.kept_runs import MARKED, forget_open, is_kept_open, keep_open, write
+from tasks.lifecycle.kept_runs import MARKED, forget_open, is_kept_open, keep_open, keep_server, server_of, service_of, write
 from tasks.lifecycle.lock import OPEN, OUTCOME, STOP, is_stop_requested
 from tasks.lifecycle.run_labels import (
     begin_attempt,
@@ -38,11 +40,13 @@ from tasks.lifecycle.run_labels import (
 )
 from tasks.lifecycle.strays import end_strays, end_those_of_before
 from tasks.record import following
+from tasks.record import open_runs as looking
 from tasks.record.following import Told, follow
 from tasks.record.journal import append_entry, read_entries
 from tasks.record.open_runs import find_open
 from tasks.rules.lifecycle.reconcile import decide_care
 from tasks.rules.record.durations import SUSPENDS_UNTIL
+from tests.conftest import Server
 from tests.tasks.server_runs import keeper, new_run, seen
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server")]
@@ -399,12 +403,48 @@ async def test_a_run_of_another_server_is_left_to_its_keeper() -> None:
     async with get_client() as client:
         await client.delete_flow_run(UUID(run))
     assert await open_run(run) is not None
-    await write(kept_runs.OPEN, run, {"server": "http://127.0.0.1:1/api on another machine"})
+    await write(kept_runs.OPEN, run, {"server": "another"})
     assert await open_run(run) is None
     await keep_open(run, service="shop")
     assert await open_run(run) is None, "its own server goes on to be named"
     assert await is_kept_open(run)
+    await write(kept_runs.OPEN, run, {"server": ""})
+    assert await open_run(run) is None, "which server had it is not known"
     await forget_open(run)
+
+
+@pytest.mark.slow
+async def test_a_deleted_run_is_its_servers_own_however_its_worker_reached_that(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As from another machine or a Job, by a name of its own; only if the server does not say which one it is, it is left alone."""
+    other = str(URL(server.api_url).copy_with(host="localhost"))
+    assert other != server.api_url
+    with temporary_settings({PREFECT_API_URL: other}):
+        run = await opened(await new_run())
+    async with get_client() as client:
+        await client.delete_flow_run(UUID(run))
+    assert (await open_run(run)).state == "DELETED"  # type: ignore[union-attr, attr-defined]
+
+    async def nothing(_: object) -> str:
+        return ""
+
+    monkeypatch.setattr(looking, "server_of_client", nothing)
+    assert await open_run(run) is None
+    assert await is_kept_open(run)
+    await forget_open(run)
+
+
+@pytest.mark.slow
+async def test_a_run_that_a_server_has_is_kept_as_its_own() -> None:
+    """Its worker could not ask for the server's name when it began, or named another one."""
+    run = await opened(await new_run())
+    own = await server_of(run)
+    for named in ("", "another"):
+        await write(kept_runs.OPEN, run, {"server": named, "service": "shop"})
+        assert await open_run(run) is not None
+        assert (await server_of(run), await service_of(run)) == (own, "shop")
+    await forget_open(run)
+    await keep_server(run, own)
+    assert not await is_kept_open(run), "it ended meanwhile"
 
 
 @pytest.mark.slow

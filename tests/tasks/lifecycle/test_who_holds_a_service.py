@@ -154,5 +154,5 @@ async def test_a_closed_run_whose_tag_was_taken_away_is_looked_after_until_it_ha
     monkeypatch.setattr(looking, "change_tags", tag)
     monkeypatch.setattr(looking, "_look", look)
     await kept(CLOSED)
-    assert await looking._look_at_kept(server, RUN) == RUN
+    assert await looking._look_at_kept(server, RUN, own="s") == RUN
     assert tagged == [{"shipway:open"}]

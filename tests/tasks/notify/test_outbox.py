@@ -23,6 +23,7 @@ from blocks.notify.apprise import Apprise
 from blocks.outside_text import as_reason
 from tasks.lifecycle.clock import now
 from tasks.notify import alert, announce, deliver_due, notify, outbox
+from tasks.rules.plan.receivers import Hours, Receiver
 from tests.receivers import Board, HttpReceiver, http_receiver
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("server", "own_key")]
@@ -283,3 +284,26 @@ async def test_a_message_that_waits_for_no_receiver_is_delivered_by_the_keeper(r
     await deliver_due()
     await notify([block], ["rollback_failed"], **told)
     assert receiver.subjects == ["shop 1.1: ROLLBACK FAILED"]
+
+
+async def test_who_is_told_at_certain_hours_gets_the_rest_when_they_begin_and_the_critical_at_once(
+    receiver: HttpReceiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of what is less urgent than was asked for nothing at all; an announcement in the night is not taken for told."""
+    soon = now() + timedelta(hours=2)
+    hours = Hours(begin=f"{soon:%H:%M}", end=f"{soon + timedelta(hours=1):%H:%M}", zone="UTC")
+    block = await saved(Apprise(url=receiver.address))
+    one = Receiver(to=block, at_least="warning", hours=(hours,))
+    await alert([one], service="shop", version="1.1", outcome="deployed", reason=as_reason("it serves"), run="r1")
+    await alert([one], service="shop", version="1.1", outcome="failed", reason=as_reason("12 of 80 failed"), run="r2")
+    await notify([one], ["rollback_failed"], about="shop 1.2", reason=as_reason("2 of 3 pods"), run="r2", key="r2/rollback")
+    with pytest.raises(Temporary, match=f"{block} is told from .* on"):
+        await announce.fn([Receiver(to=block, hours=(hours,))], subject="x", key="k")
+    assert receiver.subjects == ["shop 1.2: ROLLBACK FAILED"]
+    await deliver_due()
+    assert len(receiver.subjects) == 1
+    later(monkeypatch, hours=2, minutes=1)
+    for _ in range(2):
+        await deliver_due()
+    assert sorted(receiver.subjects[1:]) == ["shop 1.1: deployment failed", "x"]
+    assert outbox.undelivered() == []

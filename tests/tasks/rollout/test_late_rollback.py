@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,13 +18,20 @@ from tasks.record.kept_entries import keep_entry
 from tasks.rollout import late_rollback
 from tasks.rollout.late_rollback import MOST_ASKED, pursue_rollbacks, request_rollback
 from tasks.rules.lifecycle.observed import Observed
+from tasks.rules.lifecycle.observed_looks import MOST_REFUSED
 from tasks.rules.record.entries import chain
 from tests.rules.lifecycle.test_observed import begun
 from tests.tasks.lifecycle.test_keys_others_cannot_know import DEPLOYMENT, Server, Thing, run
 
 pytestmark = pytest.mark.usefixtures("offline")
 SHOP = "shop"
-WANTED = {"plan": "plan.yaml", "environment": "production", "bad": "1.1"}
+WANTED: dict[str, Any] = {
+    "plan": "plan.yaml", "environment": "production", "bad": "1.1", "version": "", "restored": [], "plan_as_it_is": False
+}  # fmt: skip
+CHANGED: list[tuple[str, Any]] = [
+    ("plan", "/home/eve/plan.yaml"), ("environment", "staging"), ("bad", "1.0"), ("version", "1.1"), ("version", "6.6"),
+    ("restored", ["drop-old-column"]), ("plan_as_it_is", True),
+]  # fmt: skip
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +52,25 @@ async def requested() -> Observed:
     made = await request_rollback.fn(found, reason="it fails")
     assert replace_observed(SHOP, found, found.model_copy(update={"rollback": made.run, "asked": made.asked, "reason": "it fails"}))
     return kept()
+
+
+@pytest.fixture
+def ends(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Give how the records of rollbacks end, by run; they are not in a storage here."""
+    found = dict[str, str]()
+
+    async def closing_entry(run: str) -> Any:
+        evidence = {"outcome": found[run]}
+        return chain(None, at=datetime.now(UTC), who="x", what="x", kind="closed", evidence=evidence) if found[run] else None
+
+    monkeypatch.setattr(late_rollback, "closing_entry", closing_entry)
+    return found
+
+
+def close(rollback: str, outcome: str, ends: dict[str, str]) -> None:
+    """Let a rollback close its record; "" if its end was removed."""
+    ends[rollback] = outcome
+    keep_head(rollback, Head(2, "h", closed=True))
 
 
 def kept() -> Observed:
@@ -71,17 +98,83 @@ async def test_a_rollback_is_requested_once_while_its_run_waits_or_works(api: Se
     assert (kept(), one.is_due(datetime.now(UTC) + timedelta(days=1))) == (one, False)
 
 
-@pytest.mark.parametrize("closed", [False, True])
-async def test_the_observation_ends_once_the_rollback_has_opened_its_record(api: Server, *, closed: bool) -> None:
-    """From then on the keeper brings it to its end."""
+@pytest.mark.parametrize("outcome", ["rolled_back", "failed", ""])
+async def test_the_observation_ends_with_the_rollback(api: Server, ends: dict[str, str], outcome: str) -> None:
+    """Once it has opened its record the keeper brings it to its end, and no other one is requested, however long that takes."""
     one = await requested()
     await begin(one.rollback)
-    if closed:
-        keep_head(one.rollback, Head(2, "h", closed=True))
-    next(iter(api.runs.values())).state_type = Thing(value="COMPLETED")
+    (run,) = api.runs.values()
+    run.state_type, run.created = Thing(value="COMPLETED"), datetime.now(UTC) - timedelta(hours=1)
+    assert (await pursue_rollbacks.fn(), len(api.runs), kept()) == ([], 1, one)
+    close(one.rollback, outcome, ends)
     assert await pursue_rollbacks.fn() == [one.rollback]
-    assert kept().ended == f"its rollback {one.rollback} has begun"
+    assert kept().ended == f"its rollback {one.rollback} was carried out"
     assert (await pursue_rollbacks.fn(), len(api.runs)) == ([], 1)
+
+
+async def test_a_rollback_that_was_refused_is_requested_again_by_a_later_look(api: Server, ends: dict[str, str]) -> None:
+    """A few times, at the pace of the looks; then people are told that it is not rolled back."""
+    one = await requested()
+    for number in range(1, MOST_REFUSED + 1):
+        await begin(one.rollback)
+        close(one.rollback, "refused", ends)
+        assert await pursue_rollbacks.fn() == [one.rollback]
+        assert (kept().refused, len(api.runs)) == (number, number)
+        if number < MOST_REFUSED:
+            assert (kept().rollback, kept().ended, await pursue_rollbacks.fn()) == ("", "", [])
+            again = await request_rollback.fn(kept(), reason="it fails")
+            assert replace_observed(SHOP, kept(), kept().model_copy(update={"rollback": again.run, "asked": again.asked}))
+            assert again.run != one.rollback
+            one = kept()
+    assert "was refused 3 times" in kept().ended
+    assert "is not rolled back" in kept().untold
+
+
+async def test_a_storage_that_hangs_keeps_no_other_rollback_from_its_turn(api: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the one ended is asked again in the next turn."""
+
+    async def hang(_: str) -> None:
+        await asyncio.sleep(3600)
+
+    one = await requested()
+    begin_observed("till", one.model_copy(update={"release": "r2", "rollback": "lost"}), release="r2", since=one.since)
+    await begin(one.rollback)
+    keep_head(one.rollback, Head(2, "h", closed=True))
+    monkeypatch.setattr(late_rollback, "closing_entry", hang)
+    monkeypatch.setattr(late_rollback, "END_SECONDS", 0.05)
+    async with asyncio.timeout(10):
+        assert await pursue_rollbacks.fn() == []
+    till = read_observed("till")
+    assert (kept(), till is not None and till.rollback) == (one, str(list(api.runs.values())[-1].id))
+
+
+@pytest.mark.parametrize("state", ["SCHEDULED", "PENDING", "RUNNING"])
+async def test_a_run_that_does_not_begin_counts_as_the_rollback_for_minutes_alone(api: Server, state: str) -> None:
+    """Whoever has the API's password can say that it runs, or put it into a queue that no worker takes."""
+    await requested()
+    (run,) = api.runs.values()
+    run.state_type = Thing(value=state)
+    for minutes, runs in ((9, 1), (11, 2)):
+        run.created = datetime.now(UTC) - timedelta(minutes=minutes)
+        await pursue_rollbacks.fn()
+        assert len(api.runs) == runs
+    assert kept().rollback == str(list(api.runs.values())[-1].id)
+
+
+@pytest.mark.parametrize(("name", "value"), CHANGED)
+async def test_a_run_with_another_parameter_is_not_the_rollback(api: Server, ends: dict[str, str], name: str, value: Any) -> None:
+    """Neither before it begins nor once it was refused: it would leave the bad version, or cross a migration."""
+    one = await requested()
+    (run,) = api.runs.values()
+    run.parameters[name] = value
+    await pursue_rollbacks.fn()
+    assert (len(api.runs), kept().rollback != one.rollback, kept().asked) == (2, True, 1)
+    second = kept().rollback
+    await begin(second, **{name: value})
+    list(api.runs.values())[-1].state_type = Thing(value="COMPLETED")
+    close(second, "refused", ends)
+    await pursue_rollbacks.fn()
+    assert (len(api.runs), kept().ended, kept().refused, kept().rollback != second) == (3, "", 0, True)
 
 
 async def test_a_rollback_whose_run_was_deleted_is_requested_again(api: Server) -> None:

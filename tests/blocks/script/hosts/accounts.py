@@ -1,10 +1,11 @@
 """A process that does orders of hosts in forks of itself: the program that is sent, without the start of a Python for each.
 
-It listens on the socket that its argument names; a request is a line `{"home": …, "is_full": …}`, and the order behind it.
+It listens on the socket that its argument names; a request is a line `{"home": …, "is_full": …, "uid": …}`, and the order behind it.
 """
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import json
 import os
@@ -67,6 +68,11 @@ def _become(connection: socket.socket) -> NoReturn:
         os.dup2(ours, theirs)
     os.close(read)
     connection.close()
+    if uid := account.get("uid"):
+        codecs.lookup("ascii")  # what Python loads late, that user may not read
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
     os.environ.clear()
     os.environ.update(HOME=account["home"], PATH=account["path"])
     os.chdir(account["home"])

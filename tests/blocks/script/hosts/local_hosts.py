@@ -23,9 +23,11 @@ class LocalHost:
         is_full: Whether nothing can be written there, but by what only reads.
         drops: After so many more orders the connection breaks, once an order was done.
         breaks: The connection breaks once, after an order of this kind was done; "" never.
+        loses: An order of this kind does not reach it, once, as the connection breaks before; "" none.
         logins: How often it was connected to, and how many of these connections were closed.
         commands: What it was given to run.
         accounts: The socket of `accounts`, which does an order sooner; None runs the command with the account's shell.
+        uid: Whose account it is, with `accounts`; 0 is ours.
     """
 
     name: str
@@ -34,9 +36,11 @@ class LocalHost:
     is_full: bool = False
     drops: int | None = None
     breaks: str = ""
+    loses: str = ""
     logins: list[int] = field(default_factory=lambda: [0, 0])
     commands: list[str] = field(default_factory=list)
     accounts: Path | None = None
+    uid: int = 0
 
     def is_open(self) -> bool:
         """Say that nothing is known of it."""
@@ -46,9 +50,13 @@ class LocalHost:
         """Run a command as sshd would: by the account's shell, in its home."""
         if self.is_down:
             raise Unreachable(f"{self.name} does not answer")
+        if self.loses and f'"do": "{self.loses}"'.encode() in order:
+            self.loses = ""
+            raise Unreachable(f"{self.name}: the connection broke")
         self.commands.append(command)
         is_full = self.is_full and b'"do": "read"' not in order
-        ran = await asyncio.wait_for(self._run(command, program, order, is_full=is_full), timeout_seconds)
+        async with asyncio.timeout(timeout_seconds):  # `wait_for` loses a cancellation that comes with the answer
+            ran = await self._run(command, program, order, is_full=is_full)
         if self.drops is not None:
             self.drops -= 1
             if self.drops < 0:
@@ -71,7 +79,7 @@ class LocalHost:
         return Ran(process.returncode, output, errors)
 
     async def _asked(self, order: bytes, *, is_full: bool) -> bytes:
-        account = {"home": str(self.home), "path": os.environ["PATH"], "is_full": is_full}
+        account = {"home": str(self.home), "path": os.environ["PATH"], "is_full": is_full, "uid": self.uid}
         reader, writer = await asyncio.open_unix_connection(self.accounts)
         try:
             writer.write(json.dumps(account).encode() + b"\n" + order)

@@ -220,6 +220,18 @@ async def test_a_worker_that_dies_inside_finds_the_script_and_a_broken_connectio
     assert farm.acts("web-1") == ["deploy 1.1-slow"]
 
 
+async def test_an_order_that_did_not_reach_its_host_is_said_and_given_again(farm: Farm) -> None:
+    """Why it did not is in the error and where the wrapper's log would be; the script runs once."""
+    lease = await farm.begin("1.1")
+    farm.hosts["web-1"].loses = "begin"
+    with pytest.raises(Temporary, match="it was not begun: the order did not reach web-1: web-1: the connection broke; see ") as caught:
+        await farm.platform().shift(25, lease)
+    log = Path(str(caught.value).rpartition("; see ")[2])
+    assert "the connection broke" in await asyncio.to_thread(log.read_text)
+    await farm.platform().shift(25, lease)
+    assert (farm.versions(), farm.acts("web-1")) == (["1.1", "1.0", "1.0", "1.0"], ["deploy 1.1"])
+
+
 async def test_a_full_host_begins_nothing_and_is_gone_on_with_once_there_is_room(tmp_path: Path, warm: Path) -> None:
     """Before a release, and in the middle of it; a run that could not be written down was never begun."""
     farm = make_farm(tmp_path, 2, accounts=warm)

@@ -5,10 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
-import shutil
 import signal
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -26,9 +23,9 @@ from blocks.script.hosts.ssh import Access, connected
 from tasks.rollout.preview import preview_environment
 from tests.blocks.script.apps import until
 from tests.blocks.script.hosts.farms import make_farm
+from tests.blocks.script.hosts.sshds import SSHD, free_port, make_key, running
 from tests.blocks.script.hosts.test_on_host import order
 
-SSHD = shutil.which("sshd", path="/usr/sbin:/usr/local/sbin")
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(SSHD is None, reason="this machine has no sshd")]
 
 
@@ -52,46 +49,15 @@ class Place(NamedTuple):
         return psutil.Process(self.pid).children(recursive=True)
 
 
-def free_port() -> int:
-    """Find a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def make_key(path: Path, *, passphrase: str = "") -> str:
-    """Make a key; gives its public part."""
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", "", "-f", path], check=True)
-    return path.with_suffix(".pub").read_text().strip()
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Run one sshd for this file, on loopback, as this user."""
     folder = tmp_path_factory.mktemp("sshd")
     host_key, own_key, other_key = (make_key(folder / name) for name in ("host", "own", "other"))
     home = make_farm(folder, 1).hosts["web-1"].home  # the account's own is not touched
-    (folder / "authorized").write_text(f"{own_key}\n")
-    port = free_port()
-    settings = ["ListenAddress 127.0.0.1", f"Port {port}", f"HostKey {folder / 'host'}", f"AuthorizedKeysFile {folder / 'authorized'}",
-                "StrictModes no", "UsePAM no", "PidFile none", "PermitRootLogin prohibit-password",
-                "PasswordAuthentication no", f"SetEnv HOME={home}"]  # fmt: skip
-    (folder / "config").write_text("\n".join(settings) + "\n")
-    with (folder / "log").open("wb") as log:
-        Path("/run/sshd").mkdir(exist_ok=True)
-        sshd = subprocess.Popen([str(SSHD), "-D", "-e", "-f", folder / "config"], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        try:
-            while True:
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                assert sshd.poll() is None, (folder / "log").read_text()
-                time.sleep(0.02)
-            access = Access(f"[127.0.0.1]:{port} {host_key}\n", (folder / "own").read_text(), getpass.getuser())
-            yield Place(f"127.0.0.1:{port}", access, other_key, home, sshd.pid, folder / "log")
-        finally:
-            sshd.terminate()
-            sshd.wait(10)
+    with running(folder, host_key=folder / "host", authorized=[own_key], settings=[f"SetEnv HOME={home}"]) as sshd:
+        access = Access(f"[127.0.0.1]:{sshd.port} {host_key}\n", (folder / "own").read_text(), getpass.getuser())
+        yield Place(f"127.0.0.1:{sshd.port}", access, other_key, home, sshd.pid, sshd.log)
 
 
 def deploying(place: Place, folder: Path) -> ScriptHosts:
@@ -210,3 +176,40 @@ async def test_what_cannot_be_reached_or_used_says_which(place: Place, tmp_path:
         with pytest.raises(kind, match=says) as caught:
             await status(name, access)
         assert type(caught.value) is kind
+
+
+OTHER_TYPES = r"known_hosts: .* does not show the key that is known of it: .* \(it shows ecdsa-sha2-nistp256 SHA256:[^ ]+\)"
+
+
+async def test_a_host_that_shows_a_key_of_another_type_than_the_known_one_is_refused(place: Place, tmp_path: Path) -> None:
+    """As one that was installed anew: it is not down, its key is wrong, which `shipway check` shows as a problem."""
+    make_key(tmp_path / "host", kind="ecdsa")
+    with running(tmp_path, host_key=tmp_path / "host", authorized=[]) as sshd:
+        name = f"127.0.0.1:{sshd.port}"
+        line = f"[127.0.0.1]:{sshd.port} {place.other_key}"
+        with pytest.raises(BadInput, match=OTHER_TYPES):
+            await status(name, replace(place.access, known_hosts=line))
+        platform = deploying(place, tmp_path / "notes").model_copy(update={"hosts": [name], "known_hosts": [line]})
+        assert "does not show the key that is known of it" in ((await preview_environment(platform, "1.1")) or {})["refused"]
+
+
+async def test_a_host_with_a_key_of_each_type_shows_the_known_one(place: Place, tmp_path: Path) -> None:
+    """Which of its keys is known is asked for first, whichever comes first in its list or in ours."""
+    keys = {kind: make_key(tmp_path / kind, kind=kind) for kind in ("ed25519", "ecdsa", "rsa")}
+    own = make_key(tmp_path / "own")
+    more = [f"HostKey {tmp_path / kind}" for kind in keys]
+    with running(tmp_path, host_key=tmp_path / "rsa", authorized=[own], settings=[*more, f"SetEnv HOME={place.home}"]) as sshd:
+        for key in keys.values():
+            known = f"[127.0.0.1]:{sshd.port} {key}"
+            access = replace(place.access, known_hosts=known, key=(tmp_path / "own").read_text())
+            assert await status(f"127.0.0.1:{sshd.port}", access) == b"1.0\n"
+
+
+async def test_a_host_with_which_no_algorithm_is_shared_is_told_as_that(place: Place, tmp_path: Path) -> None:
+    """Trying again is useless, and the host does answer."""
+    key = make_key(tmp_path / "host")
+    with running(tmp_path, host_key=tmp_path / "host", authorized=[], settings=["Ciphers aes256-cbc"]) as sshd:
+        name = f"127.0.0.1:{sshd.port}"
+        with pytest.raises(Permanent, match=r"no algorithm .*encryption.*aes256-cbc") as caught:
+            await status(name, replace(place.access, known_hosts=f"[127.0.0.1]:{sshd.port} {key}"))
+        assert type(caught.value) is Permanent

@@ -1,0 +1,69 @@
+"""Process that sends the spans of one trace: `python -m blocks.otlp.sending_process` reads them from its standard input.
+
+It reads one JSON object: `endpoint`, `headers`, `trace` and `spans`, each with `name`, `id`, `parent` ("" for none), `begin` and `end` in
+nanoseconds since the epoch, `attributes` and `fault` ("" for none). It writes one: `fault`, "" if the collector took them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+from typing import TYPE_CHECKING, Any
+
+from blocks.processes import limit
+
+if TYPE_CHECKING:
+    from opentelemetry.sdk.trace import ReadableSpan
+
+SECONDS = 10.0
+MOST_MEMORY_BYTES = 512_000_000
+
+
+def main(given: dict[str, Any]) -> None:
+    """Send the spans, and write what was wrong: never what the collector answered, which may quote a header.
+
+    Args:
+        given: As it was read.
+    """
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - only this process needs it
+    from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415
+
+    fault = ""
+    try:
+        exporter = OTLPSpanExporter(endpoint=given["endpoint"], headers=given["headers"], timeout=SECONDS)
+        if exporter.export([_span(one, trace=given["trace"]) for one in given["spans"]]) is not SpanExportResult.SUCCESS:
+            fault = "it refused them, or did not answer"
+    except Exception as error:  # noqa: BLE001 - of any library below; its words may hold a header that is a secret
+        fault = type(error).__name__
+    sys.stdout.write(json.dumps({"fault": fault}))
+    sys.stdout.flush()
+    os._exit(0)
+
+
+def _span(one: dict[str, Any], *, trace: str) -> ReadableSpan:
+    from opentelemetry.sdk.resources import Resource  # noqa: PLC0415
+    from opentelemetry.sdk.trace import ReadableSpan  # noqa: PLC0415
+    from opentelemetry.trace import SpanContext, SpanKind, TraceFlags  # noqa: PLC0415
+    from opentelemetry.trace.status import Status, StatusCode  # noqa: PLC0415
+
+    def context(number: str) -> SpanContext:
+        return SpanContext(int(trace, 16), int(number, 16), is_remote=False, trace_flags=TraceFlags(TraceFlags.SAMPLED))
+
+    return ReadableSpan(
+        name=one["name"],
+        context=context(one["id"]),
+        parent=context(one["parent"]) if one["parent"] else None,
+        resource=Resource({"service.name": "shipway"}),
+        attributes=one["attributes"],
+        kind=SpanKind.INTERNAL,
+        status=Status(StatusCode.ERROR, one["fault"]) if one["fault"] else Status(StatusCode.OK),
+        start_time=one["begin"],
+        end_time=one["end"],
+    )
+
+
+if __name__ == "__main__":
+    limit((resource.RLIMIT_AS, MOST_MEMORY_BYTES))
+    main(json.load(sys.stdin.buffer))
