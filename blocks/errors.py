@@ -133,12 +133,16 @@ class ScriptFailed(RolloutFailed):
         runs: How often it failed in this release.
         lines: The last lines that it printed.
         left: What it had started and could not be ended, each as `id (name)`.
+        host: The host on which it failed, if the release may go on without it; else "".
+        hosts: How many hosts its environment has, if it has any.
     """
 
     def __init__(
-        self, message: str, *, evidence: tuple[str, ...], act: str, step: str, runs: int, lines: tuple[str, ...], left: tuple[str, ...] = ()
-    ) -> None:
+        self, message: str, *, evidence: tuple[str, ...], act: str, step: str, runs: int, lines: tuple[str, ...],
+        left: tuple[str, ...] = (), host: str = "", hosts: int = 0,
+    ) -> None:  # fmt: skip
         """Keep what failed beside the message."""
         super().__init__(message, evidence=evidence)
         self.act, self.step, self.runs, self.left = act, step, runs, tuple(said(one) for one in left)
+        self.host, self.hosts = host, hosts
         self.lines = tuple(said(line) for line in lines)

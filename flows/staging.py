@@ -8,7 +8,7 @@ from prefect import State, flow
 
 from blocks.errors import ScriptFailed
 from flows.approval.checklist import expect_ticked_before_staging
-from flows.approval.failed_script import with_runs_allowed
+from flows.approval.failed_script import and_without, with_runs_allowed
 from flows.lifecycle.acting import fix_settings, seen_in
 from flows.lifecycle.context import Phase, begin_phase, expect_may_go_forward, expect_own_environments, informed, platform_of
 from flows.lifecycle.finalize import end_watch
@@ -93,7 +93,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
         kind="effect",
         environment=STAGING,
         name="promote",
-        why=f"it ran {before['baseline'] or 'nothing'} before",
+        why=f"it ran {before['baseline'] or 'nothing'} before{await and_without(phase, STAGING)}",
         evidence={"before": dict(before), "after": dict(after), **promoted},
     )
     await migrate(phase, platform, environment=STAGING, when="after", version=version, lease=lease)

@@ -54,6 +54,13 @@ class Run(TypedDict):
     failed_before: NotRequired[int]
 
 
+class LeftOut(TypedDict):
+    """A host that people left out of a version: which one, and whose release it was."""
+
+    version: str
+    owner: str
+
+
 class Notes(TypedDict):
     """All that is noted of an environment; what runs is said by `status`.
 
@@ -67,6 +74,7 @@ class Notes(TypedDict):
         rollback: Whether the lease was acquired with `takeover`.
         touched: Whether a script ran for the canary, so that an abort has something to undo.
         promotes, owed: As in `blocks.script.words.Known`.
+        left_out: Of one host: the version that it was left out of, until a script of a later release or of a rollback has done it there.
         next_run: Number of the next run.
         run: The newest run, also once it has ended.
     """
@@ -82,6 +90,7 @@ class Notes(TypedDict):
     touched: bool
     promotes: NotRequired[bool]
     owed: NotRequired[list[Effect]]
+    left_out: NotRequired[LeftOut | None]
     next_run: int
     run: Run | None
 

@@ -265,7 +265,7 @@ async def _record_answer(phase: Phase, gate: Gate, judgement: AnswerVerdict, sta
 def _evidence_of(judgement: AnswerVerdict) -> dict[str, Any]:
     if judgement.proof is None:
         return {"outcome": judgement.outcome}
-    decision = {"approve": "approved", "postpone": "postponed", "reject": "rejected"}[judgement.proof.decision]
+    decision = {"approve": "approved", "postpone": "postponed", "reject": "rejected", "skip": "skipped"}[judgement.proof.decision]
     return {"decision": decision, "proof": judgement.proof.model_dump(mode="json")}
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:  # these cost time that `shipway --help` does not have
 
 HELP = "Approve or reject a release that waits at its gate."
 FINE, BAD_INPUT, REFUSED, WAITING = 0, 2, 4, 5
-COUNTED = ("accepted", "rejected", "postponed", "confirmed")
+COUNTED = ("accepted", "rejected", "postponed", "skipped", "confirmed")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,6 +31,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     decision.add_argument("--approve", action="store_true", help="approve, without being asked on a terminal; the default without one")
     decision.add_argument("--reject", action="store_true", help="reject instead of approving, without being asked; this ends the release")
     decision.add_argument("--postpone", action="store_true", help="let it wait, if it asks because its window may be too short")
+    decision.add_argument("--skip", action="store_true", help="let it go on without the host whose script failed")
     parser.add_argument("--yes", action="store_true", help="do not ask on a terminal before the answer is posted")
     parser.add_argument("--comment", metavar="TEXT", default="", help="a comment for the record")
     parser.add_argument("--wait", metavar="SECONDS", type=float, default=60, help="how long to wait for the outcome (default: 60)")
@@ -143,7 +144,7 @@ def _confirm(arguments: argparse.Namespace, question: Question, *, name: str) ->
     """Ask a person at a terminal, who has just been shown what is asked, unless the command itself says the decision."""
     from blocks.errors import Refused
 
-    if arguments.approve or arguments.reject or arguments.postpone or arguments.yes or not sys.stdin.isatty():
+    if arguments.approve or _decision(arguments) != "approve" or arguments.yes or not sys.stdin.isatty():
         return
     about = f"{question.service} {question.version}, digest {question.digest[:12]}, as {name}"
     if _asked(f"approve {about}? [y/N] ").lower() not in {"y", "yes"}:
@@ -167,7 +168,8 @@ def fill(arguments: argparse.Namespace, question: Question, *, name: str) -> dic
 
 
 def _decision(arguments: argparse.Namespace) -> Decision:
-    return "reject" if arguments.reject else "postpone" if getattr(arguments, "postpone", False) else "approve"
+    others: tuple[Decision, ...] = ("reject", "postpone", "skip")
+    return next((one for one in others if getattr(arguments, one, False)), "approve")
 
 
 def _asked(prompt: str) -> str:

@@ -143,11 +143,12 @@ async def entries_of(run: str) -> list[Entry]:
 
 
 def _targets(entries: list[Entry]) -> str:
-    """Say which targets a run has completed, and at which step it is; nothing if its record does not say."""
+    """Say which targets a run has completed, at which step it is, and without which hosts; nothing if its record does not say."""
+    from tasks.rules.rollout.left_out import left_out_in_words
     from tasks.rules.rollout.progress import progress_in_words
     from tasks.rules.rollout.waves import targets_in_words
 
-    return "; ".join(words for words in (targets_in_words(entries), progress_in_words(entries)) if words)
+    return "; ".join(words for words in (targets_in_words(entries), progress_in_words(entries), left_out_in_words(entries)) if words)
 
 
 def _expected(entries: list[Entry], times: Times) -> dict[str, Any] | None:

@@ -40,6 +40,7 @@ from tasks.rules.lifecycle.results import RollbackResult
 from tasks.rules.plan.targets import STAGING, environments_reversed, is_production, production_of, waves_reversed
 from tasks.rules.record.asked import as_opened
 from tasks.rules.record.entries import Entry, outcome_of, select
+from tasks.rules.rollout.left_out import with_hosts
 from tasks.rules.rollout.waves import deployed_to, left_alone, reached, staying
 
 
@@ -124,11 +125,11 @@ async def _close_record(phase: Phase | None, run: str, *, version: str, ending: 
     back = await roll_back_release(phase, version=version, ending=ending) if phase and due else {}
     if outcome != "open":
         await _keep_version(phase, run, entries, version=version, outcome=outcome)  # its process may have ended right before
-        return outcome, ending.reason
+        return outcome, as_ending(with_hosts(ending.reason, entries, outcome=outcome, stays=()))
     stays = await _staying(phase) if phase and due else ()
     left = _left_alone(phase, entries, back, stays, version=version) if phase and due else {}
     outcome, words = final_outcome(ending, rolled_back=list(back.values()), stays=stays, left=left)
-    reason = as_ending(words)
+    reason = as_ending(with_hosts(words, entries, outcome=outcome, stays=stays))
     if phase and outcome == "deployed":
         await keep_deployed(run, entries, service=phase.plan.service, version=version)
     targets = left | {name: one.reason for name, one in back.items() if is_production(name)}

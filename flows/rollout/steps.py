@@ -9,7 +9,7 @@ from typing import Any
 from blocks.errors import RolloutFailed
 from blocks.outside_text import as_ending
 from blocks.platform import Lease, Platform
-from flows.approval.failed_script import with_runs_allowed
+from flows.approval.failed_script import and_without, with_runs_allowed
 from flows.lifecycle.acting import seen_in
 from flows.lifecycle.context import Phase, StepFields, approved_platform, check_not_stopped, expect_may_go_forward, subject_in
 from flows.lifecycle.windows import what_holds_a_target
@@ -210,12 +210,13 @@ async def _promote(phase: Phase, platform: Platform, version: str, *, environmen
     )
     promoted = await promoted_here(phase, platform, environment)
     await forget_what_was_left(phase, environment, after, promoted, version=version)
+    before = f"{after['previous']} was retired" if after["previous"] else "nothing ran there before"
     await phase.append(
         f"{version} is the baseline in {environment}",
         kind="effect",
         environment=environment,
         name="promote",
-        why=f"{after['previous']} was retired" if after["previous"] else "nothing ran there before",
+        why=before + await and_without(phase, environment),
         evidence={"position": dict(after), **promoted},
     )
     await migrate(phase, platform, environment=environment, when="after", version=version, lease=lease)

@@ -15,6 +15,7 @@ from tasks.rules.approval.ticks import MAX_EVIDENCE_CHARACTERS, field
 from tasks.rules.plan.checklist import TickedItem
 
 LATER = "postpone lets it wait for the next window; "
+WITHOUT_HOST = "skip lets it go on without the host, as said above; "
 QUESTION = "x-shipway-question"
 
 
@@ -102,7 +103,8 @@ def approval_form_for(gate: Gate, *, description: str) -> type[RunInput]:
     words = f"{own[0]} confirms the request here, too." if own else "The requester of the release cannot approve."
     field = Field(title="Approver", description=f"Your name. {words}")
     decisions: Any = Literal[gate.decisions]
-    decision = Field(title="Decision", description=f"Approve continues the release; {LATER if gate.may_postpone else ''}reject ends it.")
+    also = LATER if gate.may_postpone else WITHOUT_HOST if gate.may_skip else ""
+    decision = Field(title="Decision", description=f"Approve continues the release; {also}reject ends it.")
     form = create_model("ApprovalForm", __base__=ApprovalForm, decision=(decisions, decision), approver=(names, field))
     form.model_config["json_schema_extra"] = {QUESTION: gate.asked().model_dump(mode="json")}
     return form.with_initial_data(description=hide(description))

@@ -12,6 +12,7 @@ from flows import release
 from flows.approval import failed_script
 from flows.approval.failed_script import ends_after
 from flows.lifecycle.context import Phase
+from tasks.rules.approval.script_failure import hosts_left_out, runs_allowed
 from tasks.rules.lifecycle.results import FailedScript, PhaseResult, TargetResult, script_failed
 from tasks.rules.plan.plan import Plan
 from tasks.rules.plan.script_failure import ScriptFailure
@@ -42,7 +43,7 @@ class World:
             self.asked, self.asks = self.asked + 1, asks
             if isinstance(answer, Exception):
                 raise answer
-            return None, SimpleNamespace(state=answer, why="1 of 1 approvals"), []
+            return None, SimpleNamespace(state=answer, why="1 of 1 approvals", skipped_by=("ada",)), []
 
         async def given(*_: Any, **__: Any) -> Any:
             return platform
@@ -130,3 +131,18 @@ async def test_a_question_that_was_asked_too_often_rolls_back_and_is_not_asked_a
         assert not ends.passed
         assert ends.reason == "deploy 1.1 failed. It is not run again: the gate was asked 200 times"
     assert world.asked == 1
+
+
+async def test_a_host_that_people_left_out_lets_the_release_go_on_and_is_in_its_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each attempt after a crash knows it from there; it is another thing than to run the script again."""
+    world = World(monkeypatch, platform=RunsIt(), answer="skipped")
+    script = FailedScript(act="deploy 1.1 on web-3", step="deploy-on-web-3", runs=1, host="web-3", hosts=4)
+    for _ in range(2):
+        assert await ends_after(world.phase, FOUND, script, version="1.1", requester="mira", asked=set()) is None
+    assert world.asked == 1
+    decision = world.entries[-1]
+    assert (decision.name, decision.what) == (
+        "script-host-staging-deploy-on-web-3-1 decision", "web-3 is left out in staging: the release goes on without it",
+    )  # fmt: skip
+    assert hosts_left_out(world.entries, "staging") == {"web-3": "1.1"}
+    assert hosts_left_out(world.entries, "production") == runs_allowed(world.entries, "staging") == {}

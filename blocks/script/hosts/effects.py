@@ -22,6 +22,7 @@ from blocks.script.hosts.orders import Connection, ask
 from blocks.script.output import Reader, Shown
 from blocks.script.run import Command
 from blocks.script.state import Notes, Run, run_folder
+from blocks.script.tries import Ours
 from blocks.script.words import Act, Running, filled, read_status
 
 SHARED = ("owner", "generation", "rollback", "baseline", "canary", "previous")
@@ -157,6 +158,12 @@ class OnHost(Environment):
     def _variables(self, known: Mapping[str, str], *, is_renewed: bool = False) -> dict[str, str]:
         own = self.renewed if is_renewed else self.variables
         return {**own, **{f"SHIPWAY_{name.upper()}": value for name, value in known.items()}}
+
+    async def _fault(self, act: Act, limit_seconds: float, notes: Notes, ours: Ours | None, *, asks_health: bool) -> str:
+        """Say why an effect is not brought about yet; where a script failed and the host was left out since, the next one always runs."""
+        if act.is_forward and ours is None and notes.get("left_out"):
+            return "it was left out before"
+        return await super()._fault(act, limit_seconds, notes, ours, asks_health=asks_health)
 
     async def status_and_verify(self, versions: Collection[str], *, by_own: bool = False) -> tuple[Running, Reading | None]:
         """Ask what runs and, if it is one of these versions, what `verify` says of it, in one order; errors as of `status`."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from blocks.errors import Refused, RolloutFailed, ScriptFailed, ShipwayError, Superseded, Temporary, Unreachable
 from blocks.outside_text import error_text
@@ -20,17 +19,21 @@ def may_go_on(outcomes: Mapping[str, ShipwayError | None], *, is_forward: bool) 
     return not failures if is_forward else not any(isinstance(one, Superseded | Refused) for one in failures)
 
 
-def error_of(outcomes: Mapping[str, ShipwayError | None], hosts: Sequence[str], *, what: str, is_forward: bool) -> ShipwayError | None:
+def error_of(
+    outcomes: Mapping[str, ShipwayError | None], hosts: Sequence[str], *, what: str, is_forward: bool, of: int = 0
+) -> ShipwayError | None:
     """Give the error that an effect on hosts ends with, None if it was done on all of them.
 
     Who may not act any more is told so. A script that failed is for the plan or people to decide, going forward. A rollback that failed
-    anywhere for good has failed; what may pass on all hosts that are left is tried again.
+    anywhere for good has failed; what may pass on all hosts that are left is tried again. A host whose script failed may be left out if
+    another one has the effect, or has yet to get it: else nothing would be judged.
 
     Args:
         outcomes: By host how it ended, of those where it was begun.
         hosts: All that it was for, in the order in which it was to be done.
         what: The effect, for people: `deploy 1.1`.
         is_forward: Whether it moves a release forward.
+        of: How many hosts the environment has.
     """
     failed = {host: error for host in hosts if (error := outcomes.get(host)) is not None}
     if not failed and all(host in outcomes for host in hosts):
@@ -40,9 +43,12 @@ def error_of(outcomes: Mapping[str, ShipwayError | None], hosts: Sequence[str], 
             return error
     message = in_words(outcomes, hosts, what=what)
     evidence = tuple(line for error in failed.values() if isinstance(error, RolloutFailed) for line in error.evidence)
-    if is_forward and (script := next((one for one in failed.values() if isinstance(one, ScriptFailed)), None)):
-        about: dict[str, Any] = {"act": script.act, "step": script.step, "runs": script.runs, "lines": script.lines, "left": script.left}
-        return ScriptFailed(message, evidence=evidence, **about)
+    for host, error in failed.items():
+        if is_forward and isinstance(error, ScriptFailed):
+            return ScriptFailed(
+                message, evidence=evidence, act=error.act, step=error.step, runs=error.runs, lines=error.lines, left=error.left,
+                host=host if len(hosts) > 1 else "", hosts=of,
+            )  # fmt: skip
     lasting = [one for one in failed.values() if not isinstance(one, Temporary)]
     is_done_somewhere = any(error is None for error in outcomes.values())
     if lasting and is_forward and not is_done_somewhere and not isinstance(lasting[0], RolloutFailed):

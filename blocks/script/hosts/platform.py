@@ -24,13 +24,26 @@ from blocks.script.effects import Environment
 from blocks.script.hosts.counts import summed
 from blocks.script.hosts.effects import OnHost
 from blocks.script.hosts.joined import Joined
+from blocks.script.hosts.needed import expect_answers, expect_known
+from blocks.script.hosts.places import environment_id, make_places
 from blocks.script.hosts.pool import Connect, Key
-from blocks.script.hosts.position import addresses, changes, having, of_others, trouble_of_others
+from blocks.script.hosts.position import (
+    addresses,
+    changes,
+    counted,
+    having,
+    left_before,
+    left_in_words,
+    left_now,
+    needed,
+    of_others,
+    trouble_of_others,
+)
 from blocks.script.hosts.reach import CONNECTING, Reach
 from blocks.script.hosts.settings import HostText, expect_meant
 from blocks.script.hosts.shares import course, number_of
 from blocks.script.hosts.ssh import Access, connected
-from blocks.script.hosts.together import NO_CANARY, Looked, Together, environment_id, expect_answers, expect_known, make_places
+from blocks.script.hosts.together import Looked, Together
 from blocks.script.programs import plain
 from blocks.script.settings import ENVIRONMENT, FOLDER, READING_TIMEOUT, ROTATES, SCRIPTS, TIMEOUT, Scripts
 from blocks.script.words import ALL_PERCENT, check_version, previous_after, progress_lines
@@ -83,11 +96,11 @@ class ScriptHosts(ScriptBlock):
         """
         found = await self._look()
         if not self._rolls_back and not found.is_rolled_back:
-            expect_answers(found.answers, found.errors)
+            expect_answers(needed(found.answers))
         return found.position
 
     async def acquire_lease(self, owner: str, *, takeover: bool = False) -> Lease:
-        """Become the owner under the next generation; hosts refuse older ones from the first order on.
+        """Become the owner under the next generation; hosts refuse older ones from the first order on. Hosts that are left out are noted.
 
         Raises:
             Refused: Another owner holds it and `takeover` is not set.
@@ -96,6 +109,9 @@ class ScriptHosts(ScriptBlock):
         shared = self._shared()
         lease = await shared.own(owner, takeover=takeover)
         await asyncio.to_thread(make_places, shared, self.hosts)
+        if self._again.left_out and not takeover:
+            async with self._together() as together:
+                await together.leave_out(lease)
         return lease
 
     async def release_lease(self, lease: Lease) -> None:
@@ -129,39 +145,38 @@ class ScriptHosts(ScriptBlock):
         async with self._together() as together:
             notes = await together.shared.expect(lease)
             await together.settle(lease)
-            position, answers, errors = await together.position()
+            position, answers = await together.position()
             if (canary := position["canary"]) is None:
                 if percent:
                     raise WorldMoved(f"{self.service} has no canary to send {percent} % to. Prepare a version first")
                 return
-            rolls_back = notes.get("rollback", False)
+            rolls_back, left = notes.get("rollback", False), left_now(notes, answers)
             if percent and not rolls_back:
-                expect_known(of_others(answers), errors, what=f"a share of {percent} %")
-                if trouble := trouble_of_others(notes, answers):
+                expect_known(of_others(counted(notes, answers)), what=f"a share of {percent} %")
+                if trouble := trouble_of_others(notes, counted(notes, answers)):
                     raise WorldMoved(trouble)
-            which = course(together.names, having(notes, answers), number, at_once=self.at_once)
+            which = course(together.names, having(notes, answers), number, at_once=self.at_once, left_out=left)
             await together.act(lease, which, canary, position["baseline"] or "", goes_on=rolls_back)
 
     async def promote(self, lease: Lease) -> None:
-        """Make the canary the baseline, once every host runs it. A no-op if there is none.
+        """Make the canary the baseline, once every host that is not left out runs it. A no-op if there is none.
 
         Raises:
             WorldMoved: Not every host runs it.
             Unreachable: Of some host that is not known.
         """
         async with self._together() as together:
-            await together.shared.expect(lease)
+            notes = await together.shared.expect(lease)
             await together.settle(lease)
-            position, answers, errors = await together.position()
+            position, answers = await together.position()
             if (canary := position["canary"]) is None:
                 return
-            expect_known(answers, errors, what=f"promoting {canary}")
+            expect_known(counted(notes, answers), what=f"promoting {canary}")
             if position["percent"] != ALL_PERCENT:
                 raise WorldMoved(
                     f"the canary {canary} of {self.service} runs on {position['percent']} % of the hosts: it cannot be promoted yet"
                 )
-            before = previous_after(await together.shared.notes(), canary)
-            await together.shared.note(lease, baseline=canary, previous=before, **NO_CANARY)
+            await together.promote(lease, canary, previous_after(await together.shared.notes(), canary))
 
     async def abort(self, lease: Lease, *, waits: bool = True) -> None:  # noqa: ARG002 - each host's script says itself if it did it
         """Have each host that a script touched return to the baseline, in reverse. A no-op if there is no canary.
@@ -190,11 +205,12 @@ class ScriptHosts(ScriptBlock):
         """
         check_version(version)
         async with self._together() as together:
-            position, answers, errors = await together.position()
-        expect_answers(answers, errors)
+            position, answers = await together.position(asks_all=True)
+            expect_answers(needed(counted(await together.shared.notes(), answers)))
         if "trouble" in position:
             raise WorldMoved(position["trouble"])
-        return Preview(changes=changes(answers, version), drift=[])
+        found = Preview(changes=changes(answers, version), drift=[])
+        return Preview(**found, notes=left) if (left := left_before(answers, version)) else found
 
     def expect_share(self, percent: int) -> None:
         """Expect that a number of these hosts makes a share; see `blocks.shares`."""
@@ -205,7 +221,8 @@ class ScriptHosts(ScriptBlock):
         if not self.scripts.counts:
             return {}
         async with self._together() as together:
-            found = {host.host: await host.read("counts", {}) for host in together.hosts}
+            serves = await together.serving()
+            found = {host.host: await host.read("counts", {}) for host in serves}
         if any(one.cut for one in found.values()):
             raise BadInput("it prints more than 500 kB", field="scripts.counts", fix="Print the samples that docs/scripts.md names")
         return summed({host: read_counts(one.output.decode(errors="replace")) for host, one in found.items()})
@@ -213,9 +230,10 @@ class ScriptHosts(ScriptBlock):
     async def progress(self) -> list[str]:
         """Say in a few lines for an operator what runs on which hosts."""
         async with self._together() as together:
-            position, answers, _ = await together.position()
+            position, answers = await together.position(asks_all=True)
             on = having(await together.shared.notes(), answers)
-        return [*progress_lines(self.service, position), *([f"{position['canary']} runs on {', '.join(on)}"] if on else [])]
+        runs = [f"{position['canary']} runs on {', '.join(on)}"] if on else []
+        return [*progress_lines(self.service, position), *runs, *left_in_words(answers)]
 
     async def logs(self, since: float, take: Callable[[LogLine], bool | None]) -> dict[str, str]:  # noqa: ARG002 - as the protocol has it
         """Say that none can be read."""

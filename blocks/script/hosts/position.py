@@ -9,7 +9,7 @@ from typing import NamedTuple
 from blocks.platform import Endpoints, Position
 from blocks.processes import fill
 from blocks.script.hosts.names import read_name
-from blocks.script.hosts.shares import share_of
+from blocks.script.hosts.shares import reached
 from blocks.script.words import Known, Running, position_of
 
 
@@ -22,6 +22,7 @@ class Answer(NamedTuple):
         fault: Why it is not known.
         touched: Whether a script ran there for the canary, and was not rolled back.
         may_pass: Whether the fault may pass, as of a connection.
+        left_out: The version that it was left out of, "" if of none; what it runs is as a script left it.
     """
 
     host: str
@@ -29,12 +30,25 @@ class Answer(NamedTuple):
     fault: str = ""
     touched: bool = False
     may_pass: bool = False
+    left_out: str = ""
+
+
+def left_now(known: Known, answers: Sequence[Answer]) -> tuple[str, ...]:
+    """List the hosts that are left out of the canary, or of what serves if there is none: what they run and answer does not count."""
+    wanted = known["baseline"] if known["canary"] is None else known["canary"]
+    return tuple(one.host for one in answers if one.left_out and one.left_out == wanted)
+
+
+def counted(known: Known, answers: Sequence[Answer]) -> list[Answer]:
+    """Leave the hosts out that are left out now."""
+    left = left_now(known, answers)
+    return [one for one in answers if one.host not in left]
 
 
 def having(known: Known, answers: Sequence[Answer]) -> tuple[str, ...]:
     """List the hosts that run the canary; one of which it is not known does if a script acted there for it."""
     canary = known["canary"]
-    return tuple(one.host for one in answers if canary is not None and _has(canary, one))
+    return tuple(one.host for one in answers if canary is not None and one.left_out != canary and _has(canary, one))
 
 
 def to_restore(known: Known, answers: Sequence[Answer]) -> tuple[str, ...]:
@@ -62,22 +76,23 @@ def position_of_hosts(
 
     Returns:
         The position. A version is ready if every host that runs it is well and, of the baseline, if every host that does not run the
-        canary runs it. What is not known, or not as it was noted, is in `trouble`, with the hosts' names. What others deployed is `instead`
-        if it is the same on each host that answers.
+        canary runs it. A host that is left out counts for neither. What is not known, or not as it was noted, is in `trouble`,
+        with the hosts' names. What others deployed is `instead` if it is the same on each host that answers.
     """
-    canary = known["canary"]
+    canary, hosts = known["canary"], len(answers)
+    left, answers = left_now(known, answers), counted(known, answers)
     baseline = known["baseline"] or (_most_common(answers) if canary is None else None)
     runs = having(known, answers)
     position = Position(
         baseline=baseline,
         canary=canary,
-        percent=share_of(len(runs), len(answers)),
+        percent=reached(len(runs), len(left), hosts),
         ready={},
         previous=known["previous"],
         owner=owner,
         generation=generation,
     )
-    others = [one.host for one in answers if one.host not in runs]
+    others = [one.host for one in answers if one.host not in runs and one.left_out != baseline]
     is_known = bool(runs) or not any(one.touched for one in answers)  # a script that failed half-way may have started it
     for version, wanted in ((baseline, others), (canary if is_known else None, runs)):
         if version is not None:
@@ -97,17 +112,43 @@ def trouble_of_others(known: Known, answers: Sequence[Answer]) -> str:
 
 def of_others(answers: Sequence[Answer]) -> list[Answer]:
     """Leave out the hosts where a script of ours acted and `status` fails since: they are for who may run it again."""
-    return [one for one in answers if one.running is not None or one.may_pass or not one.touched]
+    return [one for one in needed(answers) if one.running is not None or one.may_pass or not one.touched]
+
+
+def needed(answers: Sequence[Answer]) -> list[Answer]:
+    """Leave out the hosts that an earlier release left out and whose `status` fails since; one that does not answer is needed."""
+    return [one for one in answers if one.running is not None or one.may_pass or not one.left_out]
 
 
 def changes(answers: Sequence[Answer], version: str) -> list[str]:
     """Say which hosts would run another version than they do, those of one version in one line: `web-1, web-2: 1.0 → 1.1`."""
     found: dict[str, list[str]] = {}
     for one in answers:
-        runs = one.running.serves if one.running is not None else None
-        if runs != version:
+        runs = one.running.serves if one.running is not None else "what is not known"
+        if version not in {runs, one.left_out}:
             found.setdefault(runs or "nothing", []).append(one.host)
     return [f"{', '.join(hosts)}: {runs} → {version}" for runs, hosts in found.items()]
+
+
+def left_in_words(answers: Sequence[Answer]) -> list[str]:
+    """Say of each host that was left out of which version, and what there is on it: as a script left it."""
+    return [f"{one.host} was left out of {one.left_out}: {_state(one)}" for one in answers if one.left_out]
+
+
+def left_before(answers: Sequence[Answer], version: str) -> list[str]:
+    """Say what a release of a version means for each host that was left out of an earlier one."""
+    found: list[str] = []
+    for one in answers:
+        if one.left_out == version:
+            found.append(f"{one.host} stays left out of {version}: {_state(one)}")
+        elif one.left_out:
+            needs = ", and without an answer no release begins" if one.may_pass else ""
+            found.append(f"{one.host} was left out of {one.left_out}, and gets {version} in its turn: {_state(one)}{needs}")
+    return found
+
+
+def _state(answer: Answer) -> str:
+    return answer.fault if answer.running is None else f"`status` prints `{answer.running.serves or '-'}`"
 
 
 def addresses(position: Position, answers: Sequence[Answer], *, public: str, of_host: str) -> Endpoints:
@@ -121,7 +162,7 @@ def addresses(position: Position, answers: Sequence[Answer], *, public: str, of_
     """
     found = Endpoints(public=public)
     for answer in answers:
-        version = answer.running.serves if answer.running is not None else None
+        version = answer.running.serves if answer.running is not None and not answer.left_out else None
         url = fill(of_host, {"host": read_name(answer.host).host}) if of_host else public
         if version is not None and version == position["canary"]:
             found.setdefault("canary", url)
@@ -157,6 +198,8 @@ def _trouble(known: Known, answers: Sequence[Answer], *, is_noted: bool) -> str:
 
 
 def _trouble_of(known: Known, answer: Answer, *, is_noted: bool) -> str:
+    if answer.left_out and not answer.touched and (answer.running is not None or not answer.may_pass):
+        return ""  # as the script left it that failed there; the next one has yet to come
     if answer.running is None:
         return f"what runs there is not known: {answer.fault}"
     if not is_noted and known["canary"] is None and answer.running.serves != known["baseline"]:

@@ -54,7 +54,7 @@ def batches(hosts: Sequence[str], at_once: int) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(hosts[begin : begin + at_once]) for begin in range(0, len(hosts), at_once))
 
 
-def course(hosts: Sequence[str], having: Collection[str], number: int, *, at_once: int) -> Course:
+def course(hosts: Sequence[str], having: Collection[str], number: int, *, at_once: int, left_out: Collection[str] = ()) -> Course:
     """Say what makes so many hosts run the canary: the first of the list that do not get it, or the last that do give it up.
 
     Args:
@@ -62,14 +62,27 @@ def course(hosts: Sequence[str], having: Collection[str], number: int, *, at_onc
         having: Those that run it.
         number: How many are to run it.
         at_once: The most that are acted on at the same time.
+        left_out: Those that the canary's release goes on without: they have had their turn, and are not acted on.
     """
-    there = [host for host in hosts if host in having]
-    others = [host for host in hosts if host not in having]
+    had = [host for host in hosts if host in having or host in left_out]
+    others = [host for host in hosts if host not in had]
+    there, returning = ([host for host in part if host not in left_out] for part in (had[:number], had[number:]))
     return Course(
-        there=tuple(there[:number]),
-        deploys=batches(others[: max(0, number - len(there))], at_once),
-        returns=batches(there[number:][::-1], at_once),
+        there=tuple(there),
+        deploys=batches(others[: max(0, number - len(had))], at_once),
+        returns=batches(returning[::-1], at_once),
     )
+
+
+def reached(having: int, left_out: int, hosts: int) -> int:
+    """Give the share that a canary has in percent: hosts that were left out have had their turn, but alone they are none of it.
+
+    Args:
+        having: How many hosts run it.
+        left_out: How many its release goes on without.
+        hosts: How many there are.
+    """
+    return share_of(having + left_out, hosts) if having else 0
 
 
 def backward(hosts: Sequence[str], touched: Collection[str], *, at_once: int) -> Course:

@@ -3,39 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from blocks.commands import Ended as Reading
-from blocks.errors import Permanent, Refused, ShipwayError, Superseded, Temporary, Unreachable, WorldMoved
+from blocks.errors import Permanent, Refused, ShipwayError, Superseded, Temporary, WorldMoved
 from blocks.outside_text import error_text
 from blocks.platform import Lease, Position
-from blocks.script import state
 from blocks.script.effects import Environment
 from blocks.script.hosts.effects import OnHost
+from blocks.script.hosts.left_out import is_left_now, left_out_of
+from blocks.script.hosts.needed import expect_known
 from blocks.script.hosts.outcome import error_of, may_go_on
-from blocks.script.hosts.position import Answer, position_of_hosts, to_restore, unknown
+from blocks.script.hosts.position import Answer, counted, needed, position_of_hosts, to_restore
 from blocks.script.hosts.shares import Course, backward
-from blocks.script.state import Run
+from blocks.script.state import LeftOut, Notes, Run
 from blocks.script.tries import as_replaced
 from blocks.script.words import OWED, Act, Running
 
 T = TypeVar("T")
 AT_ONCE = 25  # of hosts that are only asked
-ID = "environment-id"
 NO_CANARY: dict[str, Any] = {"canary": None, "owed": []}
 Outcomes = dict[str, ShipwayError | None]
 
 
 class Looked(NamedTuple):
-    """What was read of every host: where the environment stands, each answer, the errors, and whether a rollback holds it."""
+    """What was read of every host: where the environment stands, the answers that count, and whether a rollback holds it."""
 
     position: Position
     answers: list[Answer]
-    errors: list[ShipwayError]
     is_rolled_back: bool
 
 
@@ -60,24 +57,25 @@ class Together:
         """The hosts' names."""
         return tuple(one.host for one in self.hosts)
 
-    async def answers(self, versions: Collection[str] = ()) -> tuple[list[Answer], list[ShipwayError], dict[str, Reading]]:
-        """Ask every host what runs; gives the answers, the errors of those that did not say it, and what `verify` said."""
-        errors: list[ShipwayError] = []
+    async def answers(self, versions: Collection[str] = (), *, asks_all: bool = False) -> tuple[list[Answer], dict[str, Reading]]:
+        """Ask every host what runs, or all whose answers count; gives the answers, and what `verify` said."""
         verified: dict[str, Reading] = {}
 
         async def ask(host: OnHost) -> Answer:
-            touched = True
+            touched, left_out = True, ""
             try:
-                touched = (await host.notes())["touched"]
+                notes = await host.notes()
+                touched, left_out = notes["touched"], left_out_of(notes)
+                if is_left_now(notes) and not asks_all:
+                    return Answer(host.host, None, "it is left out, and was not asked", touched, left_out=left_out)
                 running, said = await host.status_and_verify(versions)
                 if said is not None:
                     verified[host.host] = said
-                return Answer(host.host, running, touched=touched)
+                return Answer(host.host, running, touched=touched, left_out=left_out)
             except ShipwayError as error:
-                errors.append(error)
-                return Answer(host.host, None, error_text(error), touched, isinstance(error, Temporary))
+                return Answer(host.host, None, error_text(error), touched, isinstance(error, Temporary), left_out)
 
-        return await _each(self.hosts, ask, at_once=AT_ONCE), errors, verified
+        return await _each(self.hosts, ask, at_once=AT_ONCE), verified
 
     async def is_rolled_back(self) -> bool:
         """Say whether a rollback holds the lease now."""
@@ -86,8 +84,8 @@ class Together:
 
     async def refused(self) -> str:
         """Say which hosts refuse us, or fail to say what runs; "" if none does."""
-        errors = (await self.answers())[1]
-        return "; ".join(error_text(error) for error in errors if not isinstance(error, Temporary))
+        answers, _ = await self.answers()
+        return "; ".join(one.fault for one in answers if one.running is None and not one.may_pass)
 
     async def well(self, answers: Sequence[Answer], position: Position, verified: Mapping[str, Reading]) -> set[tuple[str, str]]:
         """Ask every host whether what it runs is well, unless `verify` said it already; gives those that are, with the version."""
@@ -105,20 +103,21 @@ class Together:
         found = await _each(self.hosts, ask, at_once=AT_ONCE)
         return {(host, version) for host, version in zip(self.names, found, strict=True) if version is not None}
 
-    async def position(self, *, verifies: bool = False) -> tuple[Position, list[Answer], list[ShipwayError]]:
+    async def position(self, *, verifies: bool = False, asks_all: bool = False) -> tuple[Position, list[Answer]]:
         """Say where the environment stands, by what its hosts answer."""
         notes = await self.shared.notes()
         versions = [one for one in (notes["baseline"], notes["canary"]) if one is not None]
-        answers, errors, verified = await self.answers(versions if verifies else ())
+        answers, verified = await self.answers(versions if verifies else (), asks_all=asks_all)
         position = position_of_hosts(notes, answers, owner=notes["owner"], generation=notes["generation"])
         if verifies:
             well = await self.well(answers, position, verified)
             position = position_of_hosts(notes, answers, well, owner=notes["owner"], generation=notes["generation"])
-        return position, answers, errors
+        return position, answers
 
     async def look(self) -> Looked:
         """Say where the environment stands, with what is well there, and whose it is."""
-        return Looked(*await self.position(verifies=True), await self.is_rolled_back())
+        position, answers = await self.position(verifies=True)
+        return Looked(position, counted(await self.shared.notes(), answers), await self.is_rolled_back())
 
     async def settle(self, lease: Lease) -> None:
         """Follow to its end what still runs on any host, or end it under a takeover; a host that does not answer is met later."""
@@ -126,18 +125,38 @@ class Together:
         async def settle(host: OnHost) -> None:
             await host.settle(lease)
 
-        outcomes = await self._outcomes(lease, self.hosts, settle, at_once=AT_ONCE)
+        hosts = await self._hosts_of((await self.shared.notes())["canary"])
+        outcomes = await self._outcomes(lease, hosts, settle, at_once=AT_ONCE)
         for error in outcomes.values():
             if isinstance(error, Superseded | Refused):
                 raise error
 
-    async def check(self, lease: Lease, *, needs_all: bool) -> None:
+    async def _hosts_of(self, version: str | None) -> list[OnHost]:
+        """Choose the hosts that a version is for: all but those that are left out of it."""
+        return await self._chosen(lambda notes: version is None or left_out_of(notes) != version)
+
+    async def serving(self) -> list[OnHost]:
+        """Choose the hosts whose answers count."""
+        return await self._chosen(lambda notes: not is_left_now(notes))
+
+    async def _chosen(self, is_meant: Callable[[Notes], bool]) -> list[OnHost]:
+        return await asyncio.to_thread(lambda: [host for host in self.hosts if is_meant(host.load())])
+
+    async def leave_out(self, lease: Lease) -> None:
+        """Note on each host that people left out of the canary that it is, so that every later attempt and reader knows it."""
+        notes = await self.shared.expect(lease)
+        for host in self.hosts:
+            version = self.shared.again.left_out.get(host.host)
+            if version is not None and version == notes["canary"]:
+                await host.note(lease, left_out=LeftOut(version=version, owner=lease["owner"]))
+
+    async def check(self, lease: Lease, version: str, *, needs_all: bool) -> None:
         """Expect that every host can run the scripts, or that one can, as for a rollback.
 
         Raises:
             ShipwayError: The first host's that cannot, in the list's order.
         """
-        outcomes = await self._outcomes(lease, self.hosts, OnHost.check_programs, at_once=AT_ONCE)
+        outcomes = await self._outcomes(lease, await self._hosts_of(version), OnHost.check_programs, at_once=AT_ONCE)
         errors = [error for error in outcomes.values() if error is not None]
         if errors and (needs_all or len(errors) == len(outcomes)):
             raise errors[0]
@@ -147,10 +166,10 @@ class Together:
         notes = await self.shared.expect(lease)
         await self.settle(lease)
         rolls_back = notes.get("rollback", False)
-        await self.check(lease, needs_all=not rolls_back)
-        position, answers, errors = await self.position()
+        await self.check(lease, version, needs_all=not rolls_back)
+        position, answers = await self.position()
         if not rolls_back:
-            expect_known(answers, errors, what=f"preparing {version}")
+            expect_known(needed(answers), what=f"preparing {version}")
         if position["canary"] not in {None, version} or version == position["baseline"] or position["percent"]:
             await self.undo(lease)
             position = (await self.position())[0]
@@ -165,9 +184,15 @@ class Together:
         runs = [(await host.notes())["run"] for host in self.hosts]
         return next((run for run in runs if run and (run["owner"], run["version"]) == (lease["owner"], version)), None)
 
+    async def promote(self, lease: Lease, canary: str, before: str | None) -> None:
+        """Note that the canary is what serves; who is left out of it stays so, of which hosts there is no doubt from now on."""
+        for host in await self._chosen(lambda notes: bool(notes.get("left_out")) and left_out_of(notes) != canary):
+            await host.note(lease, left_out=None)
+        await self.shared.note(lease, baseline=canary, previous=before, **NO_CANARY)
+
     async def undo(self, lease: Lease) -> None:
         """Have each host that a script touched return to the baseline, in reverse; errors as of `act`."""
-        position, answers, _ = await self.position()
+        position, answers = await self.position()
         if (canary := position["canary"]) is None:
             return
         which = backward(self.names, to_restore(await self.shared.notes(), answers), at_once=self.at_once)
@@ -201,7 +226,9 @@ class Together:
         async def bring_about(host: OnHost) -> None:
             await host.bring_about(lease, act, limit_seconds=self.limit_seconds)
             if act.effect == "rollback":
-                await host.note(lease, touched=False)
+                await host.note(lease, touched=False, left_out=None)
+            elif (await host.notes()).get("left_out"):
+                await host.note(lease, left_out=None)
 
         for batch in batches:
             chosen = [one for one in self.hosts if one.host in batch]
@@ -209,7 +236,7 @@ class Together:
             if not may_go_on(outcomes, is_forward=is_forward):
                 break
         every = [host for batch in batches for host in batch]
-        if (error := error_of(outcomes, every, what=str(act), is_forward=is_forward)) is not None:
+        if (error := error_of(outcomes, every, what=str(act), is_forward=is_forward, of=len(self.hosts))) is not None:
             raise error
 
     async def _outcomes(
@@ -240,51 +267,6 @@ class Together:
             fix = f"Remove ~/.shipway/hosts/{self.hosts[0].place} there if no script runs"
             return Permanent(f"{error}. But this lease is the newest: the notes here are older than the host, or others wrote there. {fix}")
         return Permanent(str(error)) if notes.get("rollback", False) else error
-
-
-def expect_known(answers: Sequence[Answer], errors: Sequence[ShipwayError], *, what: str) -> None:
-    """Expect an answer of every host before something moves.
-
-    Raises:
-        Temporary: Some did not give one, and may yet.
-        Permanent: Some gave one that cannot be read.
-    """
-    if not (names := unknown(answers)):
-        return
-    faults = "; ".join(f"{one.host}: {one.fault}" for one in answers if one.running is None)
-    message = f"{what} needs to know what every host runs, and of {', '.join(names)} it is not known: {faults}"
-    if any(not isinstance(error, Temporary) for error in errors):
-        raise Permanent(message)
-    raise Unreachable(message, delay_seconds=5)
-
-
-def expect_answers(answers: Sequence[Answer], errors: Sequence[ShipwayError]) -> None:
-    """Expect no fault that may pass: a connection that breaks for a moment is to be tried again, and not to end a release.
-
-    Raises:
-        Unreachable: Some host did not answer, and each fault may pass.
-    """
-    if errors and all(isinstance(error, Temporary) for error in errors):
-        expect_known(answers, errors, what="the position")
-
-
-def environment_id(folder: Path) -> str:
-    """Read the environment's id, by which its hosts know it; "" if it was never used."""
-    try:
-        return (folder / ID).read_text(encoding="ascii")
-    except FileNotFoundError:
-        return ""
-
-
-def make_places(shared: Environment, hosts: Sequence[str]) -> None:
-    """Make the environment's id, once, and a folder of notes for each host."""
-    with shared.locked():
-        if not environment_id(shared.folder):
-            draft = shared.folder / f"{ID}.new"
-            draft.write_text(uuid.uuid4().hex, encoding="ascii")
-            draft.replace(shared.folder / ID)
-    for host in hosts:
-        state.make(shared.folder / "hosts" / host)
 
 
 async def _each(hosts: Sequence[OnHost], what: Callable[[OnHost], Awaitable[T]], *, at_once: int) -> list[T]:

@@ -14,17 +14,18 @@ from typing import Literal, NamedTuple
 
 from pydantic import AwareDatetime, SecretStr
 
-from tasks.rules.approval.gates import Gate, is_requester, moment_text, votes_of
+from tasks.rules.approval.gates import Gate, is_requester, moment_text, said_last, votes_of
 from tasks.rules.approval.one_time_codes import CODE_DIGITS, is_code_of
 from tasks.rules.approval.proofs import (
     MAX_COMMENT_CHARACTERS,
     MAX_SIGNATURE_CHARACTERS,
+    SAID,
     CheckSignature,
     Proof,
     same_name,
     same_person,
 )
-from tasks.rules.approval.statement import Decision, Value
+from tasks.rules.approval.statement import FORWARD, Decision, Value
 
 MAX_UNREAD = timedelta(hours=1)
 MAX_CLOCK_DIFFERENCE = timedelta(seconds=30)
@@ -34,6 +35,7 @@ Outcome = Literal[
     "accepted",
     "rejected",
     "postponed",
+    "skipped",
     "wrong_code",
     "unknown_person",
     "not_allowed",
@@ -69,7 +71,7 @@ class AnswerVerdict(Value):
     """AnswerVerdict of one answer.
 
     Fields:
-        outcome: `accepted`, `rejected` and `postponed` come with a proof; every other outcome leaves the gate as it was.
+        outcome: `accepted`, `rejected`, `postponed` and `skipped` come with a proof; every other outcome leaves the gate as it was.
         reason: One sentence for the person who answered.
         approver: The name as compared, possibly unknown.
         proof: The signed proof, or None.
@@ -150,7 +152,7 @@ def judge_answer(
         now: The clock.
 
     Returns:
-        The outcome with its reason; `accepted`, `rejected` and `postponed` carry a proof.
+        The outcome with its reason; `accepted`, `rejected`, `postponed` and `skipped` carry a proof.
     """
     name = same_name(answer.approver)
     refusals: tuple[tuple[Outcome, str], ...] = (
@@ -171,13 +173,8 @@ def judge_answer(
         proof = proof if found else proof.model_copy(update={"entry": enrolled[name].entry}).signed(key)
     if found:
         return AnswerVerdict(outcome=found[0], reason=found[1], approver=name)
-    said: dict[Decision, tuple[Outcome, str]] = {
-        "approve": ("accepted", "approved"),
-        "postpone": ("postponed", "said to wait"),
-        "reject": ("rejected", "rejected"),
-    }
-    outcome, words = said[proof.decision]
-    return AnswerVerdict(outcome=outcome, reason=f"{name} {words}", approver=name, proof=proof)
+    outcomes: dict[Decision, Outcome] = {"approve": "accepted", "postpone": "postponed", "reject": "rejected", "skip": "skipped"}
+    return AnswerVerdict(outcome=outcomes[proof.decision], reason=f"{name} {SAID[proof.decision]}", approver=name, proof=proof)
 
 
 def _judge_signature(proof: Proof, check: CheckSignature) -> tuple[Outcome, str] | None:
@@ -190,11 +187,11 @@ def _judge_signature(proof: Proof, check: CheckSignature) -> tuple[Outcome, str]
 def _judge_code(gate: Gate, answer: Answer, name: str, *, enrolled: Mapping[str, Secret], wrong: int) -> tuple[Outcome, str] | None:
     if name not in enrolled:
         return "unknown_person", f"{name!r} is not enrolled for codes; `shipway approvers list` shows who is"
-    if answer.decision == "approve" and gate.signatures == "required":
+    if answer.decision in FORWARD and gate.signatures == "required":
         return "signature_required", "a policy requires an SSH signature; answer with `shipway approve`"
     good = is_code_of(enrolled[name].value, gate.challenge(answer.decision), answer.code)
     # Wrong codes of others must not keep a person from stopping a release: what is right and lets nothing go forward always counts.
-    if wrong >= MAX_WRONG_CODES_AN_HOUR and not (good and answer.decision != "approve"):
+    if wrong >= MAX_WRONG_CODES_AN_HOUR and not (good and answer.decision not in FORWARD):
         guessed = f"{wrong} wrong codes were given for {name} within an hour over all releases"
         return "throttled", f"{guessed}; sign with an SSH key, or answer later, and check who is guessing"
     return None if good else ("wrong_code", f"the code of {name} does not answer the challenge to {answer.decision} this question")
@@ -228,16 +225,17 @@ def _answered(gate: Gate, proofs: Iterable[Proof], name: str, decision: str) -> 
         return f"{rejection.approver} rejected this release at {moment_text(rejection.at)}; nothing more can be answered"
     if any(proof.decision == "postpone" for proof in votes) and decision != "reject":
         return "it was said to wait; nothing more can be answered"
-    approved = {proof.approver for proof in votes}
-    confirmed = any(is_requester(gate, one) for one in approved) or not gate.requester_confirms
-    if confirmed and sum(not is_requester(gate, one) for one in approved) >= gate.quorum:
-        return "the gate is approved; nothing more can be answered"
-    # An approver may still withdraw an approval by rejecting, while others are missing.
-    return f"{name} approved already; another person is needed" if name in approved and decision == "approve" else ""
+    said = said_last(votes)
+    confirmed = any(is_requester(gate, one) for one in said) or not gate.requester_confirms
+    for one, words, needed in (("approve", "the gate is approved", gate.quorum), ("skip", "the host is left out", max(gate.quorum, 1))):
+        if confirmed and sum(own == one and not is_requester(gate, person) for person, own in said.items()) >= needed:
+            return f"{words}; nothing more can be answered"
+    # While others are missing, an approver may still withdraw an approval by rejecting, or say the other of two ways to go on.
+    return f"{name} {SAID[said[name]]} already; another person is needed" if name in said and decision == said[name] else ""
 
 
 def _own_request(gate: Gate, name: str, decision: str) -> str:
-    own = decision == "approve" and same_person(name, gate.requester) and not (gate.requester_confirms and is_requester(gate, name))
+    own = decision in FORWARD and same_person(name, gate.requester) and not (gate.requester_confirms and is_requester(gate, name))
     as_whom = "" if name == same_name(gate.requester) else f" as {gate.requester}"
     return f"{name} requested this release{as_whom} and cannot approve it; another approver must" if own else ""
 

@@ -9,11 +9,11 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, Field, model_validator
 
 from tasks.rules.approval.proofs import Proof, same_name, same_person
-from tasks.rules.approval.statement import Decision, Digest, Nonce, Question, ShortText, Value
+from tasks.rules.approval.statement import FORWARD, Decision, Digest, Nonce, Question, ShortText, Value
 
 AGAIN = "request the release again"
 
-State = Literal["open", "approved", "rejected", "postponed", "expired", "locked"]
+State = Literal["open", "approved", "rejected", "postponed", "skipped", "expired", "locked"]
 
 
 class Gate(Value):
@@ -71,6 +71,11 @@ class Gate(Value):
         return "postpone" in self.decisions
 
     @property
+    def may_skip(self) -> bool:
+        """Whether the host that it asks about may be left out."""
+        return "skip" in self.decisions
+
+    @property
     def key(self) -> str:
         """The key under which this question is asked and answered: `production-1`."""
         return f"{self.name}-{self.question}"
@@ -88,14 +93,18 @@ class Gate(Value):
 class GateState(Value):
     """State of a gate: the state, why, who approved (in order), how many are missing, and whether the requester must still confirm.
 
+    A host may be left out by as many people as would approve.
+
     Fields:
         fix: What to do about it, if this is the release's own gate; "" if there is nothing to do.
+        skipped_by: Who said to leave the host out, in order.
     """
 
     state: State
     why: str
     fix: str = ""
     approved_by: tuple[str, ...] = ()
+    skipped_by: tuple[str, ...] = ()
     missing: int = 0
     unconfirmed: bool = False
 
@@ -117,15 +126,20 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
     votes = votes_of(gate, proofs)
     rejection = next((proof for proof in votes if proof.decision == "reject"), None)
     later = next((proof for proof in votes if proof.decision == "postpone"), None)
-    agreed = dict.fromkeys(proof.approver for proof in votes if proof.decision == "approve")
-    approved_by = tuple(name for name in agreed if not is_requester(gate, name))
+    said = said_last(votes)
+    approved_by, skipped_by = (
+        tuple(name for name, one in said.items() if one == decision and not is_requester(gate, name)) for decision in ("approve", "skip")
+    )
     fix = ""
-    missing, unconfirmed = max(0, gate.quorum - len(approved_by)), gate.requester_confirms and len(agreed) == len(approved_by)
+    missing = max(0, gate.quorum - len(approved_by))
+    unconfirmed = gate.requester_confirms and not any(is_requester(gate, name) for name in said)
     if rejection:
         words = f": {rejection.comment}" if rejection.comment else ""
         state, reason = "rejected", f"{rejection.approver} rejected at {moment_text(rejection.at)}{words}"
     elif later:
         state, reason = "postponed", f"{later.approver} said to wait at {moment_text(later.at)}"
+    elif skipped_by and len(skipped_by) >= gate.quorum and not unconfirmed:
+        state, reason = "skipped", f"left out by {', '.join(skipped_by)}"
     elif not missing and not unconfirmed:
         state, reason = "approved", f"approved by {', '.join(approved_by)}" if approved_by else "the plan does not require approval"
         reason += f"; {gate.requester} confirmed the request" if gate.requester_confirms else ""
@@ -136,9 +150,10 @@ def gate_state(gate: Gate, proofs: Sequence[Proof], *, wrong_codes: int, now: da
         reason = f"{len(approved_by)} of {gate.quorum} approvals by {moment_text(gate.expires_at)}{own}"
         state, fix = "expired", AGAIN
     else:
-        state, reason = "open", _open_reason(gate, approved_by, missing, unconfirmed=unconfirmed)
-    found = {"state": state, "why": reason, "fix": fix, "approved_by": approved_by, "missing": missing, "unconfirmed": unconfirmed}
-    return GateState.model_validate(found)
+        also = f"{', '.join(skipped_by)} said to leave the host out; " if skipped_by else ""
+        state, reason = "open", also + _open_reason(gate, approved_by, missing, unconfirmed=unconfirmed)
+    people = {"approved_by": approved_by, "skipped_by": skipped_by, "missing": missing, "unconfirmed": unconfirmed}
+    return GateState.model_validate({"state": state, "why": reason, "fix": fix, **people})
 
 
 def is_requester(gate: Gate, name: str) -> bool:
@@ -146,13 +161,22 @@ def is_requester(gate: Gate, name: str) -> bool:
     return same_name(name) == same_name(gate.requester)
 
 
+def said_last(votes: Iterable[Proof]) -> dict[str, Decision]:
+    """Give the way to go on that each person said last; the first time that a person said one orders them."""
+    said: dict[str, Decision] = {}
+    for proof in votes:
+        if proof.decision in FORWARD:
+            said[proof.approver] = proof.decision
+    return said
+
+
 def votes_of(gate: Gate, proofs: Iterable[Proof]) -> list[Proof]:
-    """Keep the proofs that speak about this gate and digest; an approval counts only from a person who may approve or confirm."""
+    """Keep the proofs that speak about this gate and digest; a way to go on counts only from a person who may approve or confirm."""
     may_approve = {same_name(name) for name in gate.approvers if not same_person(name, gate.requester)}
     if gate.requester_confirms:
         may_approve.add(same_name(gate.requester))
     bound = [proof for proof in proofs if (proof.run, proof.gate, proof.digest) == (gate.run, gate.name, gate.digest)]
-    return [proof for proof in bound if proof.decision != "approve" or proof.approver in may_approve]
+    return [proof for proof in bound if proof.decision not in FORWARD or proof.approver in may_approve]
 
 
 def moment_text(moment: datetime) -> str:

@@ -20,6 +20,10 @@ from tasks.rules.approval.statement import Bound, Decision, Question, canonical_
 
 MAX_COMMENT_CHARACTERS = 500
 MAX_SIGNATURE_CHARACTERS = 8_192
+SAID: Mapping[Decision, str] = {
+    "approve": "approved", "postpone": "said to wait", "reject": "rejected", "skip": "said to leave the host out",
+}  # fmt: skip
+"""What a person did by a decision."""
 LOOK_ALIKES = str.maketrans("01", "ol")
 CheckSignature = Callable[[str, bytes, str], str]
 """Takes a person, a statement and an armored SSH signature; returns why it does not hold, or ""."""
@@ -31,7 +35,7 @@ class Proof(Bound):
     Fields:
         kind: `ssh`, or `code`.
         approver: Name of the person.
-        decision: `approve`, `reject`, or at a gate that may be postponed `postpone`.
+        decision: `approve`, `reject`, or where that is offered `postpone` or `skip`.
         at: When the answer arrived.
         entry: SHA-256 of the enrolled entry whose secret answered; "" in a proof of kind `ssh`.
         comment: The person's words; signed by the person in a proof of kind `ssh`, by the worker in one of kind `code`.
@@ -194,7 +198,7 @@ def _fault(proof: Proof, subject: ApprovedAction, trust: Trust, allowed: set[str
             proof.digest != subject.digest,
             f"is for digest {proof.digest[:12]}, not {subject.digest[:12]}; what would change is not what was approved",
         ),
-        (proof.decision != "approve", f"{proof.approver} {'rejected' if proof.decision == 'reject' else 'said to wait'}"),
+        (proof.decision != "approve", f"{proof.approver} {SAID[proof.decision]}"),
         (proof.approver not in allowed, f"{proof.approver} may not approve this release"),
         (proof.approver in agreed, f"{proof.approver} is counted already"),
     )

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-Decision = Literal["approve", "postpone", "reject"]
+Decision = Literal["approve", "postpone", "reject", "skip"]
+FORWARD: frozenset[str] = frozenset({"approve", "skip"})  # with these a release goes on, so as many people must say so, by the same proofs
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{8,128}$")]
 Nonce = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
 ShortText = Annotated[str, Field(min_length=1, max_length=200)]
@@ -17,6 +18,8 @@ NAMESPACE = "shipway-approval@v1"
 OF_A_CHECKLIST = "checklist-"  # how the names of gates begin at which people tick items
 OF_A_WINDOW = "window-"  # how the names of gates begin that ask whether to begin in a window that may be too short
 OF_A_STEP = "step-"  # and of those that ask about a step that showed neither side
+OF_A_SCRIPT = "script-"  # and of those that ask about a script that failed
+OF_A_HOST = "script-host-"  # of these, if the release may go on without the host on which it failed
 CHALLENGE_CHARACTERS = 16  # of five bits each
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 READ_AS = str.maketrans("OIL", "011", " -")  # as Crockford's base 32 is read
@@ -65,10 +68,14 @@ class Question(Bound):
     def decisions(self) -> tuple[Decision, ...]:
         """What may be answered: one person may also say to wait for another time, at a window that may be too short.
 
+        A host whose script failed may be left out, by as many people as would approve.
+
         Ticks of a checklist are approved by who says that they are so; what is not so is left open.
         """
         if self.is_checklist:
             return ("approve",)
+        if self.gate.startswith(OF_A_HOST):
+            return ("approve", "skip", "reject")
         return ("approve", "postpone", "reject") if self.gate.startswith(OF_A_WINDOW) else ("approve", "reject")
 
     def statement(self, decision: str, approver: str, comment: str = "") -> bytes:

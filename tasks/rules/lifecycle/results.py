@@ -90,6 +90,8 @@ class FailedScript(BaseModel):
     runs: int
     lines: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    host: str = ""
+    hosts: int = 0
 
 
 class TargetResult(PhaseResult):
@@ -174,7 +176,8 @@ def worst_of(found: Sequence[PhaseResult]) -> PhaseResult:
 
 def script_failed(error: ScriptFailed, environment: str) -> TargetResult:
     """Make the result of an environment whose script failed, about which people are asked."""
-    script = FailedScript(act=error.act, step=error.step, runs=error.runs, lines=error.lines, left=error.left)
+    known = {"lines": error.lines, "left": error.left, "host": error.host, "hosts": error.hosts}
+    script = FailedScript(act=error.act, step=error.step, runs=error.runs, **known)
     reason = as_ending(f"{environment}: {error_text(error)}")
     return TargetResult(outcome=Outcome.ERROR, reason=reason, environment=environment, is_inconclusive=True, script=script)
 

@@ -15,6 +15,6 @@ class ScriptFailure(Section):
     retries: Annotated[int, Field(ge=0, le=10)] = 0
     """How often a script that exited with a failure is run again by itself, five seconds apart: let it be safe to run again."""
     then: Literal["roll_back", "ask"] = "roll_back"
-    """What follows then: the release is rolled back, or approvers are asked whether to run it again or roll back."""
+    """What follows then: the release is rolled back, or approvers are asked: run it again, go on without its host, or roll back."""
     answer_within_minutes: Annotated[float, Field(gt=0, le=10_080)] = 60
     """`ask` rolls back if there is no answer within this time."""

@@ -21,7 +21,7 @@ EVIDENCE_LIMIT_BYTES = 4 * 1024 * 1024
 DECIDING = frozenset(
     {
         "act", "after", "approved", "bad", "before", "block", "choice", "compatibility", "current", "decision", "digest", "docs",
-        "ending", "environment", "flow", "freeze_over", "gives_way_at", "held_by", "identity", "item", "key", "known", "method",
+        "ending", "environment", "flow", "freeze_over", "gives_way_at", "held_by", "identity", "item", "key", "known", "left_out", "method",
         "migration", "names", "nonce", "not_before", "not_later_than", "now", "opened", "outcome", "owners", "plan", "position", "proof",
         "proofs", "release", "releases", "restored", "role", "service", "state", "steps", "suspends_until", "ticks", "version", "versions",
         "waits_for", "waits_until",

@@ -103,6 +103,7 @@ def test_what_a_service_may_say_of_a_secret_header_is_masked(value: str, told: l
         ("opened", "2026-11-30T21:00:00+00:00"),
         ("freeze_over", "0123456789ab"),
         ("item", "backup"),
+        ("left_out", "web-3"),
         ("ticks", [{"item": "backup", "did": "skipped", "evidence": "nothing to save"}]),
     ],
 )

@@ -59,6 +59,27 @@ def test_people_are_asked_about_the_script_of_the_host_that_failed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("hosts", "is_forward", "offered"),
+    [
+        (("web-1", "web-2", "web-3"), True, "web-2"),
+        (("web-2", "web-3"), True, "web-2"),  # the other one has yet to get it
+        (("web-2",), True, ""),  # nothing would be left to judge
+        (("web-1", "web-2"), False, None),  # a rollback restores all
+    ],
+)
+def test_a_host_may_be_left_out_if_another_one_of_the_step_is_there(
+    hosts: tuple[str, ...],
+    is_forward: bool,  # noqa: FBT001 - of a table
+    offered: str | None,
+) -> None:
+    """With how many hosts there are, to say of how many it is one."""
+    outcomes: Outcomes = {host: FAILED if host == "web-2" else None for host in hosts if host != "web-3"}
+    found = error_of(outcomes, hosts, what="deploy 1.1", is_forward=is_forward, of=10)
+    assert (found.host if isinstance(found, ScriptFailed) else None) == offered
+    assert not isinstance(found, ScriptFailed) or found.hosts == 10
+
+
+@pytest.mark.parametrize(
     ("outcomes", "is_forward", "goes_on"),
     [
         ({"web-1": None}, True, True),
