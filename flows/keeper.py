@@ -61,7 +61,9 @@ async def keeper() -> list[str]:
             await refresh_calendars()
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
-    await _tell()
+    with apart("the messages that receivers have not acknowledged"):
+        async with asyncio.timeout(DELIVERY_SECONDS):
+            await deliver_due()
     done += await _observe()
     with apart("the quietest windows"):
         async with asyncio.timeout(TURN_SECONDS):
@@ -71,19 +73,14 @@ async def keeper() -> list[str]:
     with apart("the metrics for Prometheus"):
         async with asyncio.timeout(METRICS_SECONDS):
             await write_exposition()
+    with apart("the traces of releases"):
+        async with asyncio.timeout(DELIVERY_SECONDS):
+            await send_traces()
     with apart("the keeper's own older runs"):
         await forget_idle_runs(busy=bool(done))
     if faults:
         raise faults[0]
     return done
-
-
-async def _tell() -> None:
-    """Tell others what they have not heard yet."""
-    for what, tell in (("the messages that receivers have not acknowledged", deliver_due), ("the traces of releases", send_traces)):
-        with apart(what):
-            async with asyncio.timeout(DELIVERY_SECONDS):
-                await tell()
 
 
 async def _observe() -> list[str]:
@@ -97,7 +94,7 @@ async def _observe() -> list[str]:
             await start_due_looks()
     with apart("what is not observed"):
         async with asyncio.timeout(DELIVERY_SECONDS):
-            await tell_unobserved(run_id())
+            await tell_unobserved()
     return done
 
 

@@ -66,7 +66,7 @@ async def _look(phase: Phase, name: str, kept: Observed) -> State[Any]:
     holders = {place: await held_by(one.position["owner"]) for place, one in seen.items() if one.position}
     if busy := [place for place, holder in holders.items() if holder]:
         why, is_ours = f"a release or rollback is under way in {', '.join(busy)}", all(holders[place] == "here" for place in busy)
-        after = await with_unobserved_told(put_off(kept, at=began, why=why, is_ours=is_ours), run=phase.owner)
+        after = await with_unobserved_told(put_off(kept, at=began, why=why, is_ours=is_ours))
         await asyncio.to_thread(replace_observed, name, kept, after)
         return Completed(name="PutOff", message=why)
     there = {place: one for place, one in seen.items() if not one.gone}
@@ -80,7 +80,7 @@ async def _look(phase: Phase, name: str, kept: Observed) -> State[Any]:
         if (await asyncio.to_thread(find_observed, kept.release))[1] != kept:
             return Completed(name="Over", message="a newer release, or another look, took its place")
         after, did = await _act(phase, kept, look)
-    after = await with_unobserved_told(after, run=phase.owner)
+    after = await with_unobserved_told(after)
     if not await asyncio.to_thread(replace_observed, name, kept, after):
         return Completed(name="Over", message="a newer release, or another look, took its place")
     said = "; ".join(part for part in (look.result.reason, did) if part)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
-from blocks.errors import BadInput, Refused, ShipwayError
+from blocks.errors import BadInput, Refused, ShipwayError, Temporary
 from blocks.key_folder.heads import KeyFolderFault
 from blocks.key_folder.kept_files import kept_names, read_kept, remove_kept
 from blocks.otlp.collector import Collector
@@ -36,7 +36,7 @@ async def note_trace(run: str) -> None:
 
 
 async def send_traces() -> None:
-    """Send the traces that are due, if there is a collector; what it does not take is sent again, for a day."""
+    """Send the traces that are due, if there is a collector; what it does not take is sent again, for a day, one of them in a turn."""
     due = await asyncio.to_thread(_due, now())
     if not due:
         return
@@ -46,15 +46,21 @@ async def send_traces() -> None:
         await asyncio.to_thread(_forget, list(due))
         return
     for run, since in due.items():
+        await _put_off(run, since)  # before it is sent: whatever becomes of this turn, the next ones have more to do
         try:
             await _send(collector, run)
-        except ShipwayError as error:
-            if isinstance(error, BadInput) or now() - since >= TRIED_FOR:
-                say(f"the trace of {run} is not sent any more: {error_text(error)}")
-            else:
-                await write(FOLDER, run, {"since": since.isoformat(), "after": (now() + AGAIN).isoformat()}, what=WHAT)
-                continue
+        except Temporary as error:
+            if now() - since < TRIED_FOR:
+                break  # the others would each wait as long
+            say(f"the trace of {run} is not sent any more: {error_text(error)}")
+        except (ShipwayError, OSError, ValueError) as error:
+            say(f"the trace of {run} is not sent: {error_text(error)}")
         await asyncio.to_thread(_forget, [run])
+
+
+async def _put_off(run: str, since: datetime) -> None:
+    with suppress(KeyFolderFault, OSError):
+        await write(FOLDER, run, {"since": since.isoformat(), "after": (now() + AGAIN).isoformat()}, what=WHAT)
 
 
 async def _send(collector: Collector, run: str) -> None:

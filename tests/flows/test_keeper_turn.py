@@ -16,12 +16,14 @@ REST = [
     "choose_again",
     "refresh_calendars",
     "tell_git_what_is_due",
+    "deliver_due",
     "pursue_rollbacks",
     "start_due_looks",
     "tell_unobserved",
     "renew_quietest",
     "remove_old",
     "write_exposition",
+    "send_traces",
     "forget_idle_runs",
 ]
 

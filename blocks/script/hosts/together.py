@@ -83,9 +83,9 @@ class Together:
         return notes["owner"] is not None and notes.get("rollback", False)
 
     async def refused(self) -> str:
-        """Say which hosts refuse us, or fail to say what runs; "" if none does."""
+        """Say which hosts refuse us, or fail to say what runs, "" if none does; what people left out says nothing of us."""
         answers, _ = await self.answers()
-        return "; ".join(one.fault for one in answers if one.running is None and not one.may_pass)
+        return "; ".join(one.fault for one in answers if one.running is None and not one.may_pass and not one.left_out)
 
     async def well(self, answers: Sequence[Answer], position: Position, verified: Mapping[str, Reading]) -> set[tuple[str, str]]:
         """Ask every host whether what it runs is well, unless `verify` said it already; gives those that are, with the version."""

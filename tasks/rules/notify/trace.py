@@ -22,7 +22,6 @@ from tasks.rules.record.view import phase_of
 Result = Literal["success", "failure", "cancellation", "skip"]
 RESULTS: dict[ReleaseOutcome, Result] = {
     "deployed": "success",
-    "rehearsed": "success",
     "cancelled": "cancellation",
     "skipped": "skip",
 }

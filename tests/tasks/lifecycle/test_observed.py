@@ -117,11 +117,11 @@ async def test_looks_that_are_lost_one_after_another_are_told_once_and_at_the_en
         at = kept().due
         assert await start_due_looks.fn() == []
         for _ in range(2):
-            await tell_unobserved.fn("keeper-1")
+            await tell_unobserved.fn()
     assert [one["facts"] for one in told] == [["unobserved"]] * 2
     assert ["so that no failure of it would be seen; the runs" in one["reason"] for one in told] == [True, False]
     assert told[1]["reason"].startswith("its time is over, and the last look could not be made: the runs of its look were lost")
-    assert (kept().untold, told[1]["run"], api.runs) == ("", "keeper-1", {})
+    assert (kept().untold, told[1]["run"], api.runs) == ("", kept().release, {})
     assert "`shipway rollback plan.yaml --bad 1.1 --reason …`" in told[1]["to_do"]
 
 

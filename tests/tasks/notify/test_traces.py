@@ -122,6 +122,22 @@ async def test_a_trace_that_no_collector_took_for_a_day_is_given_up(
     assert kept_names(traces.FOLDER) == []
 
 
+async def test_one_trace_in_a_turn_is_tried_while_the_collector_does_not_take_it(run: str, collected: Collected) -> None:
+    """The keeper has more to do than to wait for it."""
+    collected.status = 400
+    others = [str(uuid4()) for _ in range(3)]
+    for one in others:
+        await traces.note_trace(one)
+    tries = 0
+    while traces._due(now()):
+        before = len(traces._due(now()))
+        await traces.send_traces()
+        tries += 1
+        assert len(traces._due(now())) == before - 1
+    assert tries == 4
+    assert set(kept_names(traces.FOLDER)) == {run, *others}
+
+
 async def test_without_a_collector_nothing_is_sent_and_nothing_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     """As for most people."""
     monkeypatch.setattr(traces, "BLOCK", f"otlp/absent-{uuid4().hex[:8]}")

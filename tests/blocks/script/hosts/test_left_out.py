@@ -88,6 +88,7 @@ async def test_a_release_goes_on_without_a_host_that_is_left_out_whatever_its_sc
     assert [farm.acts(name) for name in NAMES] == [["deploy 1.1"]] * 4
     assert len((farm.hosts["web-3"].home / "asked").read_text().splitlines()) == asked, "nothing is asked of it, either"
     assert any(line.startswith("web-3 was left out of 1.1: ") for line in await farm.platform().progress())
+    assert await farm.platform().refused() == "", "a rollback would take the block's key for one that the hosts refuse"
 
 
 async def test_a_host_that_is_left_out_may_be_gone(farm: Farm) -> None:
