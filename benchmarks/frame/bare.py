@@ -69,19 +69,24 @@ async def _bring(platform: Any, version: str, lease: Any, shares: list[int]) -> 
 async def _verify(platform: Any, plan: Any, version: str, folder: str) -> None:
     import asyncio
 
+    from tasks.rules.plan.credentials import receiver_in
     from tasks.verification.smoke import run_smoke_test
 
+    receiver = receiver_in(plan, "production")  # no check of the example names a credential
     endpoints = await platform.endpoints()
     target = endpoints.get("canary") or endpoints["baseline"]
-    tests = (run_smoke_test.fn(test, folder=folder, target=target, version=version) for test in plan.verification.smoke)
+    tests = (run_smoke_test.fn(test, folder=folder, target=target, version=version, receiver=receiver) for test in plan.verification.smoke)
     _, *found = await asyncio.gather(_probe(target, plan, version), *tests)
     assert all(one["outcome"] == "passed" for one in found), found
 
 
 async def _probe(target: str, plan: Any, version: str) -> None:
+    from tasks.rules.plan.credentials import receiver_in
     from tasks.verification.health import probe_health
 
-    assert (await probe_health.fn(target, verification=plan.verification, version=version))["outcome"] == "passed"
+    receiver = receiver_in(plan, "production")
+    found = await probe_health.fn(target, verification=plan.verification, version=version, receiver=receiver)
+    assert found["outcome"] == "passed", found
 
 
 def cleanup() -> None:
