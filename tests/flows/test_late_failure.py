@@ -77,16 +77,21 @@ async def rollbacks_of(version: str) -> list[str]:
         return [str(run.id) for run in runs if run.parameters.get("bad") == version]
 
 
+async def release_what_can_spoil(stage: Stage) -> tuple[str, Path, str]:
+    """Deploy a version that is observed; gives it, the file with which it fails, and its plan."""
+    version = stage.tag(f"9.{next(_numbers)}-spoils.{stage.name[-6:]}")
+    verification = {**plan_of("x")["verification"], "max_error_ratio": 0.1}
+    plan = stage.plan(verification=verification, observe={"hours": 2, "on_failure": "roll_back"})
+    await check_closed(stage, await stage.release_through(version, plan=plan), outcome="deployed")
+    return version, Path(tempfile.gettempdir(), version), plan
+
+
 async def test_a_late_failure_is_rolled_back(deployed: Stage, visitors: Traffic) -> None:
     """One look alone does not do it; and what serves afterwards is the version before, verified."""
     from tasks.rollout.late_rollback import pursue_rollbacks  # noqa: PLC0415
 
     stage = deployed
-    version = stage.tag(f"9.{next(_numbers)}-spoils.{stage.name[-6:]}")
-    spoiled = Path(tempfile.gettempdir(), version)
-    verification = {**plan_of("x")["verification"], "max_error_ratio": 0.1}
-    plan = stage.plan(verification=verification, observe={"hours": 2, "on_failure": "roll_back"})
-    await check_closed(stage, await stage.release_through(version, plan=plan), outcome="deployed")
+    version, spoiled, plan = await release_what_can_spoil(stage)
     forget(Path(plan))  # what the release acted by counts
     try:
         await enough(visitors)
@@ -121,11 +126,7 @@ async def test_a_rollback_that_the_last_look_requested_is_carried_out_although_o
     from tasks.rollout.late_rollback import pursue_rollbacks  # noqa: PLC0415
 
     stage = deployed
-    version = stage.tag(f"9.{next(_numbers)}-spoils.{stage.name[-6:]}")
-    spoiled = Path(tempfile.gettempdir(), version)
-    verification = {**plan_of("x")["verification"], "max_error_ratio": 0.1}
-    plan = stage.plan(verification=verification, observe={"hours": 2, "on_failure": "roll_back"})
-    await check_closed(stage, await stage.release_through(version, plan=plan), outcome="deployed")
+    version, spoiled, _ = await release_what_can_spoil(stage)
     kept = kept_of(stage)
     assert replace_observed(find_observed(kept.release)[0], kept, kept.model_copy(update={"until": datetime.now(UTC)}))
     try:

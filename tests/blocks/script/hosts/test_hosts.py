@@ -3,46 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from blocks.errors import BadInput, Refused, RolloutFailed, ScriptFailed, Superseded, Temporary, Unreachable, WorldMoved
 from blocks.run_again import Allowed
-from blocks.script import effects
-from blocks.script.hosts import effects as on_hosts
 from blocks.script.hosts.platform import ScriptHosts
 from tests.blocks.script.apps import until
-from tests.blocks.script.hosts.accounts import accounts
 from tests.blocks.script.hosts.farms import Farm, make_farm
+from tests.blocks.script.hosts.fixtures import farm, soon, warm
 
+__all__ = ["farm", "soon", "warm"]
 pytestmark = pytest.mark.slow
 FAILS = """#!/bin/sh
 [ "$1" != deploy ] || [ -e fixed ] || { echo "$1 $2" >>asked; LEFT; echo no space left; exit 3; }
 exec ./real.sh "$@"
 """
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no tries."""
-    monkeypatch.setattr(effects, "AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(on_hosts, "AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr(on_hosts, "PATIENCE_SECONDS", 0.2)
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Path]:
-    """Run what does the orders."""
-    with accounts() as path:
-        yield path
-
-
-@pytest.fixture
-def farm(tmp_path: Path, warm: Path) -> Farm:
-    """Give four hosts that run 1.0."""
-    return make_farm(tmp_path, 4, accounts=warm)
 
 
 def reached(farm: Farm, platform: ScriptHosts) -> ScriptHosts:

@@ -2,45 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from blocks.errors import RolloutFailed, ScriptFailed, Unreachable, WorldMoved
 from blocks.platform import Lease
 from blocks.run_again import Allowed
-from blocks.script import effects
-from blocks.script.hosts import effects as on_hosts
 from blocks.script.hosts.platform import ScriptHosts
-from tests.blocks.script.hosts.accounts import accounts
-from tests.blocks.script.hosts.farms import Farm, make_farm
+from tests.blocks.script.hosts.farms import Farm
+from tests.blocks.script.hosts.fixtures import farm, soon, warm
 from tests.blocks.script.hosts.test_hosts import break_deploy
 from tests.blocks.script.hosts.test_hosts import reached as reaching
 
 NAMES = ("web-1", "web-2", "web-3", "web-4")
+__all__ = ["farm", "soon", "warm"]
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(autouse=True)
-def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait for no tries."""
-    monkeypatch.setattr(effects, "AGAIN_SECONDS", 0.0)
-    monkeypatch.setattr(on_hosts, "AGAIN_SECONDS", 0.05)
-    monkeypatch.setattr(on_hosts, "PATIENCE_SECONDS", 0.2)
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[Path]:
-    """Run what does the orders."""
-    with accounts() as path:
-        yield path
-
-
-@pytest.fixture
-def farm(tmp_path: Path, warm: Path) -> Farm:
-    """Give four hosts that run 1.0."""
-    return make_farm(tmp_path, 4, accounts=warm)
 
 
 def without(farm: Farm, **versions: str) -> ScriptHosts:

@@ -1,6 +1,5 @@
 """A host that says what is not so, as a version can that runs as the scripts' account, keeps no other host from its rollback."""
 
-# ruff: noqa: F811 - a fixture that is imported is the name of a parameter, too
 from __future__ import annotations
 
 import json
@@ -15,8 +14,10 @@ from blocks.script.hosts import effects as on_hosts
 from blocks.script.hosts.orders import Ran
 from blocks.script.hosts.platform import ScriptHosts
 from tests.blocks.script.hosts.farms import Farm
-from tests.blocks.script.hosts.test_hosts import _soon, farm, reached, warm  # noqa: F401 - fixtures
+from tests.blocks.script.hosts.fixtures import farm, soon, warm
+from tests.blocks.script.hosts.test_hosts import reached
 
+__all__ = ["farm", "soon", "warm"]
 pytestmark = pytest.mark.slow
 UNDER_WAY = '{"state": "under way", "output": "", "where": null}'
 SERVES = '{"exit_code": 0, "output": "MS4x", "cut": false, "tail": "", "not_run": "", "seconds": 0.1, "then": 5}'
