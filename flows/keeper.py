@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import TypeVar
 
 from prefect import flow, get_run_logger
 
@@ -26,6 +28,7 @@ from tasks.rollout.late_rollback import pursue_rollbacks
 from tasks.rules.lifecycle.reconcile import AFTER_CRASH, Care, decide_at_second_look, is_known_dead, wants_second_look
 from tasks.windows.calendars import refresh_calendars
 
+T = TypeVar("T")
 CALENDAR_SECONDS = 10
 DELIVERY_SECONDS = 25
 LOOKS_SECONDS = 10
@@ -56,26 +59,19 @@ async def keeper() -> list[str]:
         done += [f"{name}: ended, because its process is gone" for name in await end_strays()]
     with apart("choices of a candidate whose process died"):
         done += [f"{name}: again, because its process died while it chose" for name in await choose_again()]
-    with apart("the calendars of windows"):
-        async with asyncio.timeout(CALENDAR_SECONDS):
-            await refresh_calendars()
+    await _within(CALENDAR_SECONDS, "the calendars of windows", refresh_calendars)
     with apart("what Git has still to be told"):
         done += await tell_git_what_is_due(run_id())
-    with apart("the messages that receivers have not acknowledged"):
-        async with asyncio.timeout(DELIVERY_SECONDS):
-            await deliver_due()
-    done += await _observe()
-    with apart("the quietest windows"):
-        async with asyncio.timeout(TURN_SECONDS):
-            done += await renew_quietest()
+    await _within(DELIVERY_SECONDS, "the messages that receivers have not acknowledged", deliver_due)
+    ended = await _within(LOOKS_SECONDS, "the rollbacks of what fails after its deployment", pursue_rollbacks)
+    done += [f"rollback {run}: it has ended, an observation requested it" for run in ended or ()]
+    await _within(LOOKS_SECONDS, "looks at what was deployed", start_due_looks)
+    await _within(DELIVERY_SECONDS, "what is not observed", tell_unobserved)
+    done += await _within(TURN_SECONDS, "the quietest windows", renew_quietest) or ()
     with apart("what is kept of runs that ended long ago"):
         await remove_old()
-    with apart("the metrics for Prometheus"):
-        async with asyncio.timeout(METRICS_SECONDS):
-            await write_exposition()
-    with apart("the traces of releases"):
-        async with asyncio.timeout(DELIVERY_SECONDS):
-            await send_traces()
+    await _within(METRICS_SECONDS, "the metrics for Prometheus", write_exposition)
+    await _within(DELIVERY_SECONDS, "the traces of releases", send_traces)
     with apart("the keeper's own older runs"):
         await forget_idle_runs(busy=bool(done))
     if faults:
@@ -83,19 +79,12 @@ async def keeper() -> list[str]:
     return done
 
 
-async def _observe() -> list[str]:
-    """Look after what is observed: the rollbacks that are requested, the looks that are due, and what people have still to be told."""
-    done = list[str]()
-    with apart("the rollbacks of what fails after its deployment"):
-        async with asyncio.timeout(LOOKS_SECONDS):
-            done += [f"rollback {run}: it has ended, an observation requested it" for run in await pursue_rollbacks()]
-    with apart("looks at what was deployed"):
-        async with asyncio.timeout(LOOKS_SECONDS):
-            await start_due_looks()
-    with apart("what is not observed"):
-        async with asyncio.timeout(DELIVERY_SECONDS):
-            await tell_unobserved()
-    return done
+async def _within(seconds: float, what: str, act: Callable[[], Awaitable[T]]) -> T | None:
+    """Do a part of the turn, for so long at most; None if it failed, which keeps no other part from its turn."""
+    with apart(what):
+        async with asyncio.timeout(seconds):
+            return await act()
+    return None
 
 
 async def _look_after(part: Part) -> list[str]:

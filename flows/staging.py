@@ -93,7 +93,7 @@ async def _roll_out(phase: Phase, *, version: str) -> PhaseResult:
         kind="effect",
         environment=STAGING,
         name="promote",
-        why=f"it ran {before['baseline'] or 'nothing'} before{await and_without(phase, STAGING)}",
+        why=f"it ran {before['baseline'] or 'nothing'} before{await and_without(phase, platform, STAGING)}",
         evidence={"before": dict(before), "after": dict(after), **promoted},
     )
     await migrate(phase, platform, environment=STAGING, when="after", version=version, lease=lease)

@@ -1,26 +1,19 @@
 """Process that sends one message: `python -m blocks.notify.sending_process` reads it from its standard input, and writes what was wrong.
 
-It is a separate process with bounds of its own: the libraries by which notification blocks send read an answer whole, however long it is
-or becomes when it is unpacked, and in threads that no time limit ends. It reads one JSON object (`block`, `fields`, `body`, `subject`) and
-writes one: `fault`, "" if the message was acknowledged. It imports only what its block needs: a machine may be busy when it fails.
+It reads one JSON object (`block`, `fields`, `body`, `subject`) and writes one: `fault`, "" if the message was acknowledged. It imports only
+what its block needs: a machine may be busy when it fails.
 """
 
 from __future__ import annotations
 
 import asyncio
 import importlib
-import json
-import os
 import re
-import resource
-import sys
 from contextlib import nullcontext
 from typing import Any
 
-from blocks.processes import limit
+from blocks.sending import SECONDS, answer, taken
 
-SECONDS = 10.0  # for one notification block, whatever time limit it has itself: others can change it
-MOST_MEMORY_BYTES = 512_000_000
 BY_ADDRESS = "blocks.notify.apprise:Apprise"
 _STATUS = re.compile(r"\berror[=: ]+(\d{3})\b", re.IGNORECASE)  # as Apprise writes it in its log
 
@@ -30,7 +23,7 @@ class _RefusedError(Exception):
 
 
 async def main(given: dict[str, Any]) -> None:
-    """Send the message, write what was wrong, and end: at once, as a thread that still reads an answer would keep the process.
+    """Send the message, write what was wrong, and end.
 
     Args:
         given: As it was read.
@@ -43,9 +36,7 @@ async def main(given: dict[str, Any]) -> None:
         fault = f"did not acknowledge the message within {SECONDS:g} s"
     except Exception as error:  # noqa: BLE001 - of any library that a block sends by; its words may hold an address that is a secret
         fault = f"did not accept the message ({_kind(error)})"
-    sys.stdout.write(json.dumps({"fault": fault}))
-    sys.stdout.flush()
-    os._exit(0)
+    answer(fault)
 
 
 async def _send_to_address(given: dict[str, Any]) -> None:
@@ -78,5 +69,4 @@ def _kind(error: Exception) -> str:
 
 
 if __name__ == "__main__":
-    limit((resource.RLIMIT_AS, MOST_MEMORY_BYTES))
-    asyncio.run(main(json.load(sys.stdin.buffer)))
+    asyncio.run(main(taken()))

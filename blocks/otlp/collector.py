@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr
 
-from blocks import processes
-from blocks.commands import run_module
 from blocks.errors import Temporary
 from blocks.extras import require
 from blocks.hidden_values import hide_values
-from blocks.otlp.sending_process import SECONDS
+from blocks.sending import send_by
 
 PROGRAM = "blocks.otlp.sending_process"
-START_SECONDS = 20.0
-PASSED_ON = (
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "VIRTUAL_ENV",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-    "https_proxy",
-    "http_proxy",
-    "no_proxy",
-)
 
 
 class Collector(Block):
@@ -63,13 +48,9 @@ class Collector(Block):
         """
         require("otlp", field="otlp/shipway", otherwise="Or remove the block")
         headers = {name: value.get_secret_value() for name, value in self.headers.items()}
-        given = {"endpoint": self.endpoint, "headers": headers, "trace": trace, "spans": list(spans)}
-        ended = await run_module(
-            PROGRAM,
-            given=json.dumps(given).encode(),
-            timeout_seconds=SECONDS + START_SECONDS,
-            environment=processes.passed_on(*PASSED_ON),
-        )
-        fault = f"the process that sends {ended.how}" if ended.fault else str(json.loads(ended.output)["fault"])
+        try:
+            fault = await send_by(PROGRAM, {"endpoint": self.endpoint, "headers": headers, "trace": trace, "spans": list(spans)})
+        except Temporary as error:
+            fault = str(error)
         if fault:
             raise Temporary(f"the collector did not take the trace: {fault}", delay_seconds=60)

@@ -6,19 +6,12 @@ nanoseconds since the epoch, `attributes` and `fault` ("" for none). It writes o
 
 from __future__ import annotations
 
-import json
-import os
-import resource
-import sys
 from typing import TYPE_CHECKING, Any
 
-from blocks.processes import limit
+from blocks.sending import SECONDS, answer, taken
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
-
-SECONDS = 10.0
-MOST_MEMORY_BYTES = 512_000_000
 
 
 def main(given: dict[str, Any]) -> None:
@@ -37,9 +30,7 @@ def main(given: dict[str, Any]) -> None:
             fault = "it refused them, or did not answer"
     except Exception as error:  # noqa: BLE001 - of any library below; its words may hold a header that is a secret
         fault = type(error).__name__
-    sys.stdout.write(json.dumps({"fault": fault}))
-    sys.stdout.flush()
-    os._exit(0)
+    answer(fault)
 
 
 def _span(one: dict[str, Any], *, trace: str) -> ReadableSpan:
@@ -65,5 +56,4 @@ def _span(one: dict[str, Any], *, trace: str) -> ReadableSpan:
 
 
 if __name__ == "__main__":
-    limit((resource.RLIMIT_AS, MOST_MEMORY_BYTES))
-    main(json.load(sys.stdin.buffer))
+    main(taken())

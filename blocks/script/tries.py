@@ -51,7 +51,7 @@ def has_failed(notes: Notes, ended: Ended | None, lease: Lease, act: Act | None 
     """
     if (run := notes["run"]) is None or ended is None or not ended.has_begun or (ended.is_known and ended.exit_code == 0):
         return False
-    return run["owner"] == lease["owner"] and (act_of(run).is_forward if act is None else act_of(run) == act)
+    return _is_by(run, act or act_of(run), lease) and (act is not None or act_of(run).is_forward)
 
 
 def failed_before(run: Run | None, act: Act, lease: Lease) -> int:

@@ -75,8 +75,10 @@ async def ends_after(
     return await _decided(part, found, script, goes_on=said in {"approved", "skipped"}, why=why, evidence=evidence)
 
 
-async def and_without(phase: Phase, environment: str) -> str:
+async def and_without(phase: Phase, platform: Platform, environment: str) -> str:
     """Say which hosts of an environment a release went on without, for the end of a sentence; "" if with all."""
+    if not isinstance(platform, RunsAgain):
+        return ""
     left = hosts_left_out(await read_entries(phase.owner), environment)
     return f"; without {', '.join(left)}, left out by people" if left else ""
 

@@ -26,10 +26,11 @@ def ask_receivers(plan: Plan) -> tuple[list[str], list[str]]:
     import asyncio
 
     from blocks.errors import ShipwayError
+    from tasks.rules.plan.receivers import all_have_hours
 
     if not plan.notify:
         return [], []
-    notes = [NEEDS_HOURS] if plan.checklist.team_told and all(getattr(one, "hours", ()) for one in plan.notify) else []
+    notes = [NEEDS_HOURS] if plan.checklist.team_told and all_have_hours(plan.notify) else []
     try:
         return asyncio.run(_ask(plan)), notes
     except ShipwayError as error:
@@ -66,7 +67,7 @@ def examine(_home: Path) -> Finding:
     open_, over, waiting = list[str](), list[str](), 0
     for message in undelivered():
         for receiver, delivery in message.deliveries.items():
-            if message.waits_for_hours(receiver, at=at):
+            if delivery.waits_for_hours(at=at):
                 waiting += 1
             elif delivery.delivered is None:
                 line = f"{receiver}: {message.content.subject}{f' ({delivery.fault})' if delivery.fault else ''}"

@@ -63,21 +63,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def kinds() -> dict[str, type[Block]]:
     """Give the block classes that may stand in a file, by their type's slug."""
-    from blocks.credential import Credential
-    from blocks.git.git import Git
-    from blocks.gitops.argocd import ArgoCDApplication
-    from blocks.gitops.gitops import GitOps
-    from blocks.kubernetes.platform import KubernetesPlatform
-    from blocks.local.platform import LocalPlatform
-    from blocks.notify.apprise import Apprise
-    from blocks.otlp.collector import Collector
-    from blocks.prometheus.prometheus import Prometheus
-    from blocks.script.hosts.platform import ScriptHosts
-    from blocks.script.platform import ScriptPlatform
+    from tasks.rollout.platforms import KNOWN, known_class
 
-    platforms = (LocalPlatform, ScriptPlatform, ScriptHosts, KubernetesPlatform, GitOps)
-    kinds = (*platforms, Prometheus, Git, ArgoCDApplication, Apprise, Collector, Credential)
-    return {kind.get_block_type_slug(): kind for kind in kinds}
+    return {kind: known_class(kind) for kind in KNOWN if kind != "approvers"}  # people enrol themselves
 
 
 def _placed(block: Block, folder: Path) -> Block:

@@ -216,7 +216,7 @@ async def _promote(phase: Phase, platform: Platform, version: str, *, environmen
         kind="effect",
         environment=environment,
         name="promote",
-        why=before + await and_without(phase, environment),
+        why=before + await and_without(phase, platform, environment),
         evidence={"position": dict(after), **promoted},
     )
     await migrate(phase, platform, environment=environment, when="after", version=version, lease=lease)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -16,12 +15,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from blocks import processes
-from blocks.commands import run_module
 from blocks.errors import Refused, ShipwayError, Temporary
 from blocks.key_folder.kept_files import NotKept, kept_names, locked, read_kept, remove_kept, write_kept
-from blocks.notify.sending_process import SECONDS
 from blocks.outside_text import error_text
+from blocks.sending import SECONDS, START_SECONDS, send_by
 from tasks.lifecycle.clock import now
 from tasks.process.concurrency import to_its_end, turns
 from tasks.rollout.platforms import load_block
@@ -30,18 +27,6 @@ from tasks.rules.notify.outbox import Delivery, Message, claim, deliveries_in_or
 
 FOLDER, WHAT = "outbox", "a message to the team and what became of it"
 PROGRAM = "blocks.notify.sending_process"
-PASSED_ON = (
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "VIRTUAL_ENV",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
-    "no_proxy",
-)
-START_SECONDS = 20.0  # that the process may need before; a second and a half on a quiet machine
 CLAIM_SECONDS = 2 * (SECONDS + START_SECONDS)
 AT_ONCE = 4  # processes that send, of one process of ours
 MOST = 2_000  # messages; of one more, only a critical one is kept
@@ -130,16 +115,11 @@ async def _sent(block: Any, content: Content) -> str:
     kind = type(block)
     fields = block.model_dump(mode="json", context={"include_secrets": True}, exclude={"block_type_slug"})
     given = {"block": f"{kind.__module__}:{kind.__qualname__}", "fields": fields, "subject": content.subject, "body": content.body}
-    async with turns("messages", at_once=AT_ONCE):
-        ended = await run_module(
-            PROGRAM,
-            given=json.dumps(given).encode(),
-            timeout_seconds=SECONDS + START_SECONDS,
-            environment=processes.passed_on(*PASSED_ON),
-        )
-    if ended.fault:
-        return f"was not sent to: the process that sends {ended.how}"
-    return str(json.loads(ended.output)["fault"])
+    try:
+        async with turns("messages", at_once=AT_ONCE):
+            return await send_by(PROGRAM, given)
+    except Temporary as error:
+        return f"was not sent to: {error}"
 
 
 async def _to_receivers(due: Mapping[str, Sequence[Message]], *, insist: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,6 +17,7 @@ from tasks.lifecycle.clock import now
 from tasks.lifecycle.kept_runs import write
 from tasks.record.journal import read_entries, say
 from tasks.rollout.platforms import load_block
+from tasks.rules.notify.outbox import lasts
 from tasks.rules.notify.trace import Span, spans_of, trace_id
 
 FOLDER, WHAT = "traces", "which says that a trace is still to be sent"
@@ -31,8 +33,7 @@ async def note_trace(run: str) -> None:
     Args:
         run: Its flow run id.
     """
-    with suppress(KeyFolderFault, OSError):
-        await write(FOLDER, run, {"since": now().isoformat(), "after": ""}, what=WHAT)
+    await _note(run, since=now())
 
 
 async def send_traces() -> None:
@@ -46,7 +47,9 @@ async def send_traces() -> None:
         await asyncio.to_thread(_forget, list(due))
         return
     for run, since in due.items():
-        await _put_off(run, since)  # before it is sent: whatever becomes of this turn, the next ones have more to do
+        await _note(
+            run, since=since, after=now() + AGAIN
+        )  # before it is sent: whatever becomes of this turn, the next ones have more to do
         try:
             await _send(collector, run)
         except Temporary as error:
@@ -58,9 +61,10 @@ async def send_traces() -> None:
         await asyncio.to_thread(_forget, [run])
 
 
-async def _put_off(run: str, since: datetime) -> None:
+async def _note(run: str, *, since: datetime, after: datetime | None = None) -> None:
+    """Note since when a trace is to be sent, and when it is tried next; None is at once."""
     with suppress(KeyFolderFault, OSError):
-        await write(FOLDER, run, {"since": since.isoformat(), "after": (now() + AGAIN).isoformat()}, what=WHAT)
+        await write(FOLDER, run, {"since": since.isoformat(), "after": after.isoformat() if after else ""}, what=WHAT)
 
 
 async def _send(collector: Collector, run: str) -> None:
@@ -71,15 +75,7 @@ async def _send(collector: Collector, run: str) -> None:
 
 def _as_json(span: Span) -> dict[str, object]:
     begin, end = (round(at.timestamp() * 1_000) * 1_000_000 for at in (span.begin, span.end))
-    return {
-        "name": span.name,
-        "id": span.id,
-        "parent": span.parent,
-        "begin": begin,
-        "end": end,
-        "attributes": span.attributes,
-        "fault": span.fault,
-    }
+    return {**asdict(span), "begin": begin, "end": end}
 
 
 def _due(at: datetime) -> dict[str, datetime]:
@@ -88,8 +84,8 @@ def _due(at: datetime) -> dict[str, datetime]:
     for run in kept_names(FOLDER):
         try:
             note = read_kept(FOLDER, run, what=WHAT) or {}
-            since, after = datetime.fromisoformat(note["since"]), note["after"]
-            if not after or not at < datetime.fromisoformat(after) <= at + AGAIN:
+            since, after = (datetime.fromisoformat(said) if said else None for said in (note["since"], note["after"]))
+            if since and not lasts(after, at=at, most=AGAIN):
                 found[run] = since
         except (Refused, KeyError, TypeError, ValueError):
             _forget([run])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blocks.script.state import Notes
+from blocks.script.words import Known
 
 
 def left_out_of(notes: Notes) -> str:
@@ -22,4 +23,9 @@ def left_out_of(notes: Notes) -> str:
 def is_left_now(notes: Notes) -> bool:
     """Say whether a host is left out of the canary, or of what serves if there is none: then nothing that it answers counts."""
     version = left_out_of(notes)
-    return bool(version) and version == (notes["baseline"] if notes["canary"] is None else notes["canary"])
+    return bool(version) and version == version_wanted(notes)
+
+
+def version_wanted(known: Known) -> str | None:
+    """Name the version that hosts are to run: the canary, or what serves if there is none."""
+    return known["baseline"] if known["canary"] is None else known["canary"]

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from blocks.platform import Endpoints, Position
 from blocks.processes import fill
+from blocks.script.hosts.left_out import version_wanted
 from blocks.script.hosts.names import read_name
 from blocks.script.hosts.shares import reached
 from blocks.script.words import Known, Running, position_of
@@ -35,8 +36,7 @@ class Answer(NamedTuple):
 
 def left_now(known: Known, answers: Sequence[Answer]) -> tuple[str, ...]:
     """List the hosts that are left out of the canary, or of what serves if there is none: what they run and answer does not count."""
-    wanted = known["baseline"] if known["canary"] is None else known["canary"]
-    return tuple(one.host for one in answers if one.left_out and one.left_out == wanted)
+    return tuple(one.host for one in answers if one.left_out and one.left_out == version_wanted(known))
 
 
 def counted(known: Known, answers: Sequence[Answer]) -> list[Answer]:

@@ -185,7 +185,7 @@ class Together:
         return next((run for run in runs if run and (run["owner"], run["version"]) == (lease["owner"], version)), None)
 
     async def promote(self, lease: Lease, canary: str, before: str | None) -> None:
-        """Note that the canary is what serves; who is left out of it stays so, of which hosts there is no doubt from now on."""
+        """Note that the canary serves: hosts that are left out of it stay so, and those of an earlier version are not any more."""
         for host in await self._chosen(lambda notes: bool(notes.get("left_out")) and left_out_of(notes) != canary):
             await host.note(lease, left_out=None)
         await self.shared.note(lease, baseline=canary, previous=before, **NO_CANARY)

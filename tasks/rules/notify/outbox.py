@@ -41,7 +41,7 @@ class Delivery:
 
     def waits_for_hours(self, *, at: datetime) -> bool:
         """Say if the receiver's hours have not begun yet; ones that are further ahead than can be were written before the clock jumped."""
-        return self.delivered is None and _lasts(self.opens, at=at, most=LONGEST_HOURS)
+        return self.delivered is None and lasts(self.opens, at=at, most=LONGEST_HOURS)
 
     def to_json(self) -> dict[str, Any]:
         """Write it as JSON."""
@@ -98,7 +98,7 @@ class Message:
     def is_given_up(self, receiver: str, *, at: datetime) -> bool:
         """Say if a delivery failed for so long that it is not tried any more."""
         delivery = self.deliveries[receiver]
-        return delivery.delivered is None and at - max(self.at, delivery.opens or self.at) >= TRIED_FOR
+        return delivery.delivered is None and at - self._since(delivery) >= TRIED_FOR
 
     def is_open(self, receiver: str, *, at: datetime) -> bool:
         """Say if a delivery is still to be made."""
@@ -119,11 +119,11 @@ class Message:
 
     def can_be_removed(self, *, at: datetime) -> bool:
         """Say if nothing more comes of it."""
-        return all(at - max(self.at, one.opens or self.at) >= KEPT_FOR for one in self.deliveries.values())
+        return all(at - self._since(one) >= KEPT_FOR for one in self.deliveries.values())
 
-    def waits_for_hours(self, receiver: str, *, at: datetime) -> bool:
-        """Say if a delivery is not due before the receiver's hours begin."""
-        return self.deliveries[receiver].waits_for_hours(at=at)
+    def _since(self, delivery: Delivery) -> datetime:
+        """Give from when on a delivery could be made."""
+        return max(self.at, delivery.opens or self.at)
 
 
 def claim(delivery: Delivery, *, at: datetime, seconds: float, insist: bool = False) -> Delivery | None:
@@ -140,9 +140,9 @@ def claim(delivery: Delivery, *, at: datetime, seconds: float, insist: bool = Fa
     """
     if delivery.delivered is not None or delivery.waits_for_hours(at=at):
         return None
-    if _lasts(delivery.claimed_until, at=at, most=timedelta(seconds=seconds)):
+    if lasts(delivery.claimed_until, at=at, most=timedelta(seconds=seconds)):
         return None
-    if not insist and _lasts(delivery.after, at=at, most=LONGEST_DELAY):
+    if not insist and lasts(delivery.after, at=at, most=LONGEST_DELAY):
         return None
     return replace(delivery, tries=delivery.tries + 1, claimed_until=at + timedelta(seconds=seconds))
 
@@ -199,7 +199,7 @@ def up_to(message: Message, messages: Iterable[Message], *, at: datetime) -> dic
     return {name: sorted(some, key=lambda one: message.is_critical and one.can_wait(name)) for name, some in found.items() if some}
 
 
-def _lasts(until: datetime | None, *, at: datetime, most: timedelta) -> bool:
+def lasts(until: datetime | None, *, at: datetime, most: timedelta) -> bool:
     """Say if a moment is ahead; one that is further ahead than can be was written before the clock jumped, and holds nothing."""
     return until is not None and at < until <= at + most
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
 from itertools import product
-from typing import get_args
 
-from tasks.rules.notify.outbox import Delivery
-from tasks.rules.plan.receivers import DAYS, Hours, Receiver, Severity, block_of
+from tasks.rules.notify.outbox import URGENCY, Delivery
+from tasks.rules.plan.receivers import DAYS, Hours, Receiver, Severity
 from tasks.rules.windows.zones import utc_of, wall_of, zone_of
 
-URGENCY = get_args(Severity)
 WEEK = len(DAYS)
 
 
@@ -31,7 +29,7 @@ def deliveries_to(receivers: Iterable[str | Receiver], severity: Severity, *, at
         if isinstance(one, str):
             found[one] = Delivery()
         elif URGENCY.index(severity) <= URGENCY.index(one.at_least):
-            found[block_of(one)] = Delivery(opens=None if severity == "critical" else opens_at(one.hours, at=at))
+            found[one.to] = Delivery(opens=None if severity == "critical" else opens_at(one.hours, at=at))
     return found
 
 

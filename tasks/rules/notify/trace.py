@@ -10,12 +10,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import pairwise
+from itertools import groupby, pairwise
+from operator import itemgetter
 from typing import Literal
 from uuid import UUID
 
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.record.durations import Spent, spent_after
+from tasks.rules.record.durations import Spent, spent_between
 from tasks.rules.record.entries import Entry, ReleaseOutcome, moment, outcome_of
 from tasks.rules.record.view import phase_of
 
@@ -26,7 +27,6 @@ RESULTS: dict[ReleaseOutcome, Result] = {
     "skipped": "skip",
 }
 WAITS: dict[Spent, str] = {"people": "wait for people", "windows": "wait for a window", "lock": "wait for another release"}
-START: Spent = "work"
 BAD = frozenset({Outcome.FAILED, Outcome.ERROR})
 
 
@@ -85,13 +85,12 @@ def spans_of(run: str, entries: Sequence[Entry]) -> list[Span]:
 def _root(run: str, entries: Sequence[Entry], closed: Entry) -> Span:
     opened, outcome = entries[0], outcome_of(list(entries))
     said = opened.evidence
-    named = {"cicd.pipeline.name": said.get("flow"), "deployment.name": said.get("service"), "deployment.version": said.get("version")}
+    service = next((one for entry in entries if isinstance(one := entry.evidence.get("service"), str) and one), "")
+    named = {"cicd.pipeline.name": said.get("flow"), "deployment.name": service, "deployment.version": said.get("version")}
     result = RESULTS.get(outcome, "failure")
     status = {"deployment.status": "succeeded" if result == "success" else "failed"} if result in {"success", "failure"} else {}
-    service = next((one for entry in entries if isinstance(one := entry.evidence.get("service"), str)), "")
     attributes = {
         **{name: value for name, value in named.items() if isinstance(value, str) and value},
-        **({"deployment.name": service} if service else {}),
         **status,
         "cicd.pipeline.run.id": run,
         "deployment.id": run,
@@ -123,13 +122,11 @@ def _phase(run: str, name: str, entries: Sequence[tuple[datetime, Entry]], root:
 
 def _waits(run: str, entries: Sequence[Entry], root: Span) -> list[Span]:
     spans: list[Span] = []
-    since, spent = root.begin, START
-    for entry in entries:
-        after = START if entry.kind == "closed" else spent_after(entry, before=spent)
-        if after != spent:
-            if spent in WAITS:
-                spans.append(Span(WAITS[spent], _id(run, f"{spent} {len(spans)}"), root.id, since, max(since, moment(entry))))
-            spent, since = after, max(root.begin, moment(entry))
+    for spent, group in groupby(spent_between(entries), key=itemgetter(0)):
+        if spent in WAITS:
+            times = list(group)
+            begin = max(root.begin, times[0][1])
+            spans.append(Span(WAITS[spent], _id(run, f"{spent} {len(spans)}"), root.id, begin, max(begin, times[-1][2])))
     return spans
 
 

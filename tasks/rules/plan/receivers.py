@@ -59,6 +59,11 @@ def block_of(receiver: str | Receiver) -> str:
     return receiver if isinstance(receiver, str) else receiver.to
 
 
+def all_have_hours(receivers: Sequence[str | Receiver]) -> bool:
+    """Say if no receiver is told at all hours."""
+    return all(isinstance(one, Receiver) and one.hours for one in receivers)
+
+
 def in_words(receiver: str | Receiver) -> str:
     """Say who is told of what: `slack-webhook/team (error and worse, mon tue 08:00 to 18:00 Europe/Berlin)`."""
     if isinstance(receiver, str):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from typing import Literal
 
@@ -59,15 +60,21 @@ def durations(entries: Sequence[Entry]) -> Durations:
         The parts; zeros for fewer than two entries.
     """
     found: dict[Spent, float] = dict.fromkeys(("work", "people", "windows", "lock"), 0.0)
-    spent: Spent = "work"
-    for entry, following in pairwise(entries):
-        spent = spent_after(entry, before=spent)
-        found[spent] += max(0.0, (moment(following) - moment(entry)).total_seconds())
+    for spent, begin, end in spent_between(entries):
+        found[spent] += (end - begin).total_seconds()
     work, people, windows, lock = (round(seconds, 3) for seconds in found.values())
     return Durations(work, people, windows, lock)
 
 
-def spent_after(entry: Entry, *, before: Spent) -> Spent:
+def spent_between(entries: Sequence[Entry]) -> Iterator[tuple[Spent, datetime, datetime]]:
+    """Give what the time between each two entries was spent with; a clock that went back counts as one that stood still."""
+    spent: Spent = "work"
+    for entry, following in pairwise(entries):
+        spent = _spent_after(entry, before=spent)
+        yield spent, moment(entry), max(moment(entry), moment(following))
+
+
+def _spent_after(entry: Entry, *, before: Spent) -> Spent:
     """Say what the time behind an entry is spent with."""
     if entry.kind in STAYS and SUSPENDS_UNTIL not in entry.evidence:
         return before

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from tasks.rules.approval.script_failure import is_skip
+from tasks.rules.plan.targets import PRODUCTION
 from tasks.rules.record.entries import Entry
-
-PRODUCTION = "production"
 
 
 def left_out_in_words(entries: Sequence[Entry]) -> str:
