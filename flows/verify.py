@@ -13,7 +13,7 @@ from tasks.analysis.watch import read_counts
 from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
 from tasks.rollout.rollout import look_at
-from tasks.rules.lifecycle.results import PhaseResult, failed, passed, worst_of
+from tasks.rules.lifecycle.results import PhaseResult, failed, passed, unjudged, worst_of
 from tasks.rules.plan.credentials import receiver_in
 from tasks.rules.plan.request import AnyVersion, EnvironmentName, PlanPath, Scope
 from tasks.rules.plan.targets import chosen, is_production
@@ -100,10 +100,10 @@ def _beside(position: Position, endpoints: Endpoints, version: str) -> Baseline 
 
 
 def _monitored(counts: dict[str, Counts], version: str, *, limit: float) -> PhaseResult:
-    """Judge the errors that a revision's real requests met so far; without a request it passes here, the watch asks for more."""
+    """Judge the errors that a revision's real requests met so far; without one there is nothing to judge, the watch asks for more."""
     found = counts.get(version)
     if found is None or found["requests"] == 0:
-        return passed("no request was routed to it yet")
+        return unjudged("no request was routed to it yet")
     ratio = found["errors"] / found["requests"]
     reason = f"{found['errors']} of {found['requests']} requests failed, at most {limit:.2%} may"
     return passed(reason) if ratio <= limit else failed(reason)

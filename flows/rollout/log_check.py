@@ -91,15 +91,15 @@ async def new_errors(
     found, missing = NewErrors(**searched["found"]), str(searched["missing"])
     if in_whole:
         found = found._replace(in_part="")
-    outcome, reason = judge_logs(found, missing=missing, allowed=wanted.max_new_error_lines, incomplete=wanted.incomplete)
+    outcome, reason, judged = judge_logs(found, missing=missing, allowed=wanted.max_new_error_lines, incomplete=wanted.incomplete)
     evidence = {
-        "outcome": outcome,
+        "outcome": outcome if judged else "",
         "new": [{"kind": kind, "count": count, "example": example} for kind, count, example in found.kinds[:20]],
         "known": found.known,
         "in_part": found.in_part,
         "missing": missing,
     }
-    return LogsFound(PhaseResult(outcome=outcome, reason=as_ending(reason)), reason, evidence)
+    return LogsFound(PhaseResult(outcome=outcome, reason=as_ending(reason), judged=judged), reason, evidence)
 
 
 async def append_logs(phase: Phase, found: LogsFound, version: str, *, environment: str, name: str) -> None:

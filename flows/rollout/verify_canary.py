@@ -10,6 +10,7 @@ from flows.rollout.stop import stop_requests
 from tasks.lifecycle.retries import named, retried
 from tasks.process.concurrency import together
 from tasks.rollout.rollout import is_in_place, look_at
+from tasks.rules.lifecycle.results import checks_passed
 from tasks.rules.plan.credentials import receiver_in
 from tasks.rules.plan.targets import within
 from tasks.rules.rollout.steps import VERIFIED, PlannedStep, smoke_in, verification_at
@@ -48,7 +49,7 @@ async def canary_fault(phase: Phase, platform: Platform, version: str, *, enviro
     if fault and percent and not recorded:  # first stop the harm, then write about it
         await stop_requests(phase, platform, version, environment=environment, percent=percent, lease=lease, why=fault)
     await _record(phase, version, planned, found)
-    outcome, why = ("failed", fault) if fault else ("passed", f"all {len(found)} checks passed")
+    outcome, why = ("failed", fault) if fault else ("passed", checks_passed(len(found)))
     await phase.append(
         f"Verified {version} {at}",
         kind="verdict",

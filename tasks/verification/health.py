@@ -10,6 +10,7 @@ from prefect import task
 
 from blocks.platform import source_version
 from tasks.lifecycle.retries import OBSERVE
+from tasks.rules.lifecycle.results import checks_passed
 from tasks.rules.plan.credentials import Receiver
 from tasks.rules.plan.plan import HealthCheck, Verification
 from tasks.verification.http_check import AT_ONCE, Asker, Checked, address_of, http_client, load_secrets
@@ -76,6 +77,6 @@ def _report(urls: Sequence[str], found: Sequence[Checked], *, good: int, rounds:
     ]
     worst = next((f"{row['url']} {row['fault']}" for row in table if row["fault"]), "")
     if good >= needed:
-        return {"outcome": "passed", "reason": f"{len(found)} checks passed {good} times in a row", "rounds": rounds, "table": table}
+        return {"outcome": "passed", "reason": f"{checks_passed(len(found))} {good} times in a row", "rounds": rounds, "table": table}
     reason = f"{worst}" if worst else f"passed only {good} of {needed} times in a row"
     return {"outcome": "failed", "reason": f"{reason} ({rounds} rounds)", "rounds": rounds, "table": table}

@@ -25,12 +25,14 @@ class PhaseResult(BaseModel):
     Fields:
         outcome: What was found; only `passed` lets a release go on.
         reason: Why, with its numbers.
+        judged: Whether there was anything to judge; what had nothing stops no release, and counts as no check.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     outcome: Outcome
     reason: CleanReason
+    judged: bool = True
 
     @classmethod
     def of(cls, found: Mapping[str, Any]) -> PhaseResult:
@@ -164,13 +166,16 @@ def worst_of(found: Sequence[PhaseResult]) -> PhaseResult:
         found: The results.
 
     Returns:
-        The worst outcome, and the reasons of all that have it; nothing at all is `no_data`.
+        The worst outcome, and the reasons of all that have it, or of all that had nothing to judge; nothing judged at all is `no_data`.
     """
-    if not found:
-        return PhaseResult(outcome=Outcome.NO_DATA, reason=as_ending("nothing was looked at"))
-    outcome = worst([one.outcome for one in found])
+    judged, rest = [one for one in found if one.judged], [one for one in found if not one.judged]
+    why = "; ".join(dict.fromkeys(one.reason for one in rest))
+    if not judged:
+        return PhaseResult(outcome=Outcome.NO_DATA, reason=as_ending(why or "nothing was looked at"))
+    outcome = worst([one.outcome for one in judged])
     if outcome is Outcome.PASSED:
-        return PhaseResult(outcome=outcome, reason=as_ending(f"all {len(found)} checks passed"))
+        passes = checks_passed(len(judged))
+        return PhaseResult(outcome=outcome, reason=as_ending(f"{passes}; not judged: {why}" if why else passes))
     return PhaseResult(outcome=outcome, reason=as_ending("; ".join(one.reason for one in found if one.outcome is outcome)))
 
 
@@ -180,6 +185,16 @@ def script_failed(error: ScriptFailed, environment: str) -> TargetResult:
     script = FailedScript(act=error.act, step=error.step, runs=error.runs, **known)
     reason = as_ending(f"{environment}: {error_text(error)}")
     return TargetResult(outcome=Outcome.ERROR, reason=reason, environment=environment, is_inconclusive=True, script=script)
+
+
+def checks_passed(number: int) -> str:
+    """Say in words that so many checks passed."""
+    return "1 check passed" if number == 1 else f"all {number} checks passed"
+
+
+def unjudged(reason: str) -> PhaseResult:
+    """Say that there was nothing to judge, which stops no release."""
+    return PhaseResult(outcome=Outcome.PASSED, reason=as_ending(reason), judged=False)
 
 
 def passed(reason: str) -> PhaseResult:

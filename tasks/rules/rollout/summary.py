@@ -11,7 +11,7 @@ from tasks.rules.plan.plan import Plan, Step, Waves
 from tasks.rules.plan.receivers import in_words
 from tasks.rules.plan.targets import STAGING, place_of, production_of, target_of, waves_of
 from tasks.rules.rollout.steps import WITHOUT_CANARY, PlannedStep, extension_seconds, longest_seconds, smoke_in, steps_of, ticks_name
-from tasks.rules.rollout.waves import versions_in_words
+from tasks.rules.rollout.waves import earlier_in_words, versions_in_words
 from tasks.rules.windows.words import window_in_words
 
 UNKNOWN = "what runs now is not known here"
@@ -99,9 +99,14 @@ def _sentence(plan: Plan, version: str, runs: Mapping[str, str | None], steps: S
         rest = f". {_failure(plan, place.steps[number - 1])}" if any(step.kind == "watch" for step in steps) else "; go on at once."
         return f"Step {number} of {len(place.steps)}{target and f' in {target}'}: {does}{rest}"
     if first.whole:
-        return f"Under full traffic{target and f' in {target}'}: {does}. A failure before the promotion rolls back to what stays warm."
+        to = "deploys the version before again" if _replaces(plan, first) else "rolls back to what stays warm"
+        return f"Under full traffic{target and f' in {target}'}: {does}. A failure before the promotion {to}."
     title = f"Production, {first.environment}" if target else "Production"
     return f"{title}: {does}. A failure removes it: no user has seen it."
+
+
+def _replaces(plan: Plan, step: PlannedStep) -> bool:
+    return place_of(plan, step.environment).strategy == WITHOUT_CANARY
 
 
 def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: PlannedStep) -> str:
@@ -121,7 +126,7 @@ def _clause(plan: Plan, version: str, runs: Mapping[str, str | None], step: Plan
         least = f"at least {duration(watched.bake_seconds)} and " if watched.bake_seconds else ""
         return f"watch for {least}at most {duration(watched.watch_seconds)}"
     if step.kind == "promote":
-        return "look for new error lines in the logs; promote it and stop the previous version"
+        return "look for new error lines in the logs; promote it" + ("" if _replaces(plan, step) else " and stop the previous version")
     place = place_of(plan, name)
     up = f"start {version} on {place.platform} ({_from(runs, name)})"
     if step.kind == "deploy":
@@ -178,10 +183,9 @@ def _scripts(plan: Plan) -> list[str]:
 
 
 def _rollback(plan: Plan, runs: Mapping[str, str | None]) -> str:
-    return (
-        f"Rollback, after any failure: to {_target(plan, runs)}, verified, and watched for {duration(plan.rollback.watch_seconds)} "
-        f"with at most {plan.rollback.max_error_ratio * 100:g} % failed requests. It needs no approval."
-    )
+    limit = f"at most {plan.rollback.max_error_ratio * 100:g} % failed requests"
+    watched = f"watched for {duration(plan.rollback.watch_seconds)} with {limit}"
+    return f"Rollback, after any failure: to {earlier_in_words(plan, runs)}, verified, and {watched}. It needs no approval."
 
 
 def _from(runs: Mapping[str, str | None], environment: str) -> str:
@@ -290,10 +294,3 @@ def _failure(plan: Plan, step: Step) -> str:
     if judgement.inconclusive == "ask" and not plan.approval.quorum:
         inconclusive = "it rolls back, since the plan has no approver to ask"
     return f"A worse {deciding} rolls back; inconclusive, {inconclusive}."
-
-
-def _target(plan: Plan, runs: Mapping[str, str | None]) -> str:
-    before = versions_in_words(plan, runs)
-    warm = f"{before}, which stays warm" if before else "the version that ran before, which stays warm"
-    later = "" if plan.rollback.to == "previous" else f" (once nothing is warm: {plan.rollback.to})"
-    return warm + later

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from tasks.rules.plan.plan import Plan, Waves
 from tasks.rules.plan.targets import STAGING, is_production, production_of, within
 from tasks.rules.record.entries import Entry, select
+from tasks.rules.rollout.steps import WITHOUT_CANARY
 from tasks.rules.rollout.version_name import VersionName, names_of
 
 Effect = Literal["prepare", "promote"]
@@ -175,6 +176,14 @@ def versions_in_words(plan: Plan, current: Mapping[str, str | None]) -> str | No
     if len(set(found.values())) == 1:
         return next(iter(found.values()))
     return ", ".join(f"{version or 'nothing'} in {name}" for name, version in found.items())
+
+
+def earlier_in_words(plan: Plan, current: Mapping[str, str | None]) -> str:
+    """Say to which version a rollback of production goes, and whether that still runs beside the new one or is deployed again."""
+    replaced = [one.strategy == WITHOUT_CANARY for one in production_of(plan)]
+    stays = "which is deployed again" if all(replaced) else f"which stays warm{' where it is not replaced' * any(replaced)}"
+    later = "" if plan.rollback.to == "previous" else f" (once nothing is warm: {plan.rollback.to})"
+    return f"{versions_in_words(plan, current) or 'the version that ran before'}, {stays}{later}"
 
 
 def targets_in_words(entries: list[Entry]) -> str:

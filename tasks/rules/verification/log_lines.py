@@ -152,24 +152,30 @@ def hash_of(kind: str) -> str:
     return hashlib.sha256(kind.encode()).hexdigest()[:16]
 
 
-def judge_logs(found: NewErrors, *, missing: str, allowed: int, incomplete: str) -> tuple[Outcome, str]:
+def judge_logs(found: NewErrors, *, missing: str, allowed: int, incomplete: str) -> tuple[Outcome, str, bool]:
     """Judge what a version logged.
 
     Kinds can be told to be new only if the baseline's log is known. If it is known only in part, they are a warning.
+    A log of which not one line was read, since its platform has none or does not give it, is not judged.
 
     Args:
         found: What the search found.
         missing: Which lines could not be read; "" if all were.
         allowed: How many new kinds of error lines are allowed.
         incomplete: The plan's `logs.incomplete`, for a log of which lines are missing, of either version.
+
+    Returns:
+        The outcome, why, and whether there was anything to judge.
     """
+    if missing and not found.lines and not found.fault:
+        return (Outcome.NO_DATA if incomplete == "fail" else Outcome.PASSED), f"no line was read: {missing}", incomplete == "fail"
     said = f"{len(found.kinds)} new kind(s) of error lines in {found.lines:,} lines, {allowed} allowed"
     wrong = "; ".join(one for one in (found.fault, missing) if one)
     is_above = len(found.kinds) > allowed
     doubt = f"; a warning only, as the baseline's log is known in part: {found.in_part}" if is_above and found.in_part else ""
     reason = said + (f": {found.kinds[0][2]}" if found.kinds else "") + doubt + (f"; but {wrong}" if wrong else "")
     if is_above and not doubt:
-        return Outcome.FAILED, reason
+        return Outcome.FAILED, reason, True
     if found.fault:
-        return Outcome.ERROR, reason
-    return (Outcome.NO_DATA if (missing or doubt) and incomplete == "fail" else Outcome.PASSED), reason
+        return Outcome.ERROR, reason, True
+    return (Outcome.NO_DATA if (missing or doubt) and incomplete == "fail" else Outcome.PASSED), reason, True

@@ -66,7 +66,7 @@ def test_a_deployment_says_who_why_what_and_how_it_is_rolled_back() -> None:
     )  # fmt: skip
     page = page_of([opened, *entries[1:]])
     assert page.startswith("# guestbook 1.1.0 → 1.2.0: deployed\n")
-    assert "The reason that was given: faster search" in page
+    assert "The reason given: faster search" in page
     assert "| Asked for by | mira |" in page
     assert 'shipway rollback deploy/shipway.yaml --environment production --bad 1.2.0 --reason "…"' in page
     assert "earlier versions need:** x" in page

@@ -119,6 +119,16 @@ def test_the_course_says_steps_people_and_rollbacks() -> None:
         assert words in text
 
 
+def test_the_course_of_a_rolling_update_says_that_the_version_before_is_deployed_again() -> None:
+    """It replaces what runs, so nothing stays warm to go back to."""
+    production = {**RAW["production"], "strategy": "rolling"}
+    text = "\n".join(describe_course(Plan.model_validate({**RAW, "production": production}), "1.1", {"staging": None, "production": "1.0"}))
+    assert "warm" not in text
+    assert "stop the previous version" not in text.partition("Production")[2]
+    assert "A failure before the promotion deploys the version before again." in text
+    assert "Rollback, after any failure: to 1.0, which is deployed again," in text
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(0.5, "0.5 s"), (59, "59 s"), (300, "5 min"), (5_400, "1 h 30 min"), (7_200, "2 h")])
 def test_times_are_written_as_people_read_them(seconds: float, text: str) -> None:
     """Seconds, minutes and hours, whichever fits."""

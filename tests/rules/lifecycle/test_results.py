@@ -15,7 +15,17 @@ from hypothesis import strategies as st
 from prefect.serializers import JSONSerializer
 
 from tasks.rules.analysis.outcome import Outcome
-from tasks.rules.lifecycle.results import Analysis, Approval, PhaseResult, RollbackResult, StepResult, TargetResult, WaveResult, worst_of
+from tasks.rules.lifecycle.results import (
+    Analysis,
+    Approval,
+    PhaseResult,
+    RollbackResult,
+    StepResult,
+    TargetResult,
+    WaveResult,
+    unjudged,
+    worst_of,
+)
 
 WORST_FIRST = [Outcome.FAILED, Outcome.ERROR, Outcome.MISMATCH, Outcome.NO_DATA, Outcome.WATCHING, Outcome.PASSED]
 REASONS = st.text(st.characters(codec="ascii"), min_size=1)
@@ -84,6 +94,15 @@ def test_the_reason_carries_what_was_wrong(found: list[PhaseResult]) -> None:
     whole = worst_of(found)
     if not whole.passed:
         assert all(one.reason in whole.reason for one in found if one.outcome is whole.outcome)
+
+
+def test_what_had_nothing_to_judge_counts_as_no_check() -> None:
+    """It stops no release and is named; without anything judged, nothing passes."""
+    nothing = unjudged("no line was read")
+    assert worst_of([result("passed"), nothing, nothing]).reason == "1 check passed; not judged: no line was read"
+    assert worst_of([result("passed"), result("passed")]).reason == "all 2 checks passed"
+    assert worst_of([result("failed", "down"), nothing]) == result("failed", "down")
+    assert worst_of([nothing]) == result("no_data", "no line was read")
 
 
 def test_a_reason_names_its_place_once() -> None:

@@ -202,10 +202,18 @@ def test_more_kinds_than_can_be_kept_are_said() -> None:
 def test_a_log_of_which_lines_are_missing_is_no_data(kinds: int, fault: str, missing: str, incomplete: str, expected: Outcome) -> None:
     """Unless the plan says that it is enough to say so; what was found fails all the same."""
     found = NewErrors([(f"ERROR {n}", 1, outside("ERROR")) for n in range(kinds)], 7, fault, [])
-    outcome, reason = judge_logs(found, missing=missing, allowed=1, incomplete=incomplete)
+    outcome, reason, judged = judge_logs(found, missing=missing, allowed=1, incomplete=incomplete)
+    assert judged
     assert outcome is expected
     assert (missing or fault) in reason
     assert "in 7 lines, 1 allowed" in reason
+
+
+@pytest.mark.parametrize(("incomplete", "expected"), [("warn", (Outcome.PASSED, False)), ("fail", (Outcome.NO_DATA, True))])
+def test_a_log_of_which_no_line_was_read_is_not_judged(incomplete: str, expected: tuple[Outcome, bool]) -> None:
+    """As of a platform that has none: it stops no release unless the plan says so, and is not said to have passed."""
+    outcome, reason, judged = judge_logs(NewErrors([], 0, "", []), missing="scripts have none", allowed=0, incomplete=incomplete)
+    assert ((outcome, judged), reason) == (expected, "no line was read: scripts have none")
 
 
 def test_what_the_baseline_logged_before_it_was_retired_is_known_later() -> None:
@@ -244,7 +252,7 @@ def test_all_kinds_of_a_baseline_are_known_later_however_many() -> None:
 def test_kinds_are_new_only_beside_a_baseline_that_is_known(in_part: str, kinds: int, incomplete: str, expected: Outcome) -> None:
     """Else a good version failed for lines that its baseline logged, too; the reason says what is not known."""
     found = NewErrors([(f"ERROR {number}", 1, outside("ERROR")) for number in range(kinds)], 10, "", [], in_part)
-    outcome, reason = judge_logs(found, missing="", allowed=1, incomplete=incomplete)
+    outcome, reason, _ = judge_logs(found, missing="", allowed=1, incomplete=incomplete)
     assert outcome is expected
     assert ("known in part: its log was turned over" in reason) == (kinds > 1 and bool(in_part))
 
