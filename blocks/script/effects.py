@@ -80,6 +80,8 @@ class Environment(Observed):
             if began and run and run["id"] == began and ended and not ended.has_begun:
                 raise Temporary(f"{act}: {await asyncio.to_thread(runs.why_not_begun, self.folder, run)}")
             ours = ours_of(run, ended, act, lease, is_new=bool(began))
+            if ours and not began:
+                self._shown(ours.run, lease).found(ours.ended)
             again = self._another_try(notes, act, ours) if ours else None
             if again is None:
                 if ours:

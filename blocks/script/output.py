@@ -25,6 +25,7 @@ PIECE_BYTES = 1 << 20
 BEGIN = b"::progress"
 PROGRESS = re.compile(r"::progress\s+(\d{1,3})(?:\.\d+)?\s*%?(?:\s+(.*))?")
 ALL_PERCENT = 100
+FOLLOWED: set[Path] = set()  # the runs whose end this process has logged, or will
 
 
 class Progress(NamedTuple):
@@ -173,9 +174,15 @@ class Shown:
             emit_progress(self.release, f"{self.name}: {progress}", reading=self.readings)
             self.artifact.move(progress.percent, progress.words)
 
+    def found(self, ended: End) -> None:
+        """Log how it ended while it was followed by a process that died; once a process, and not if this one followed it."""
+        if self.kept not in FOLLOWED:
+            self.say(f"run {self.kept.name} ended before this process looked: it {ended.in_words()}")
+
     def say(self, words: str) -> None:
         """Log a line of ours about it, as it is followed."""
         self.is_followed = True
+        FOLLOWED.add(self.kept)
         self.log("%s: %s", self.name, words)
 
     def end(self, ended: End) -> End:

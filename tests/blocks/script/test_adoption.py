@@ -65,13 +65,17 @@ async def test_a_worker_killed_inside_of_a_script_finds_it_and_follows_it(app: A
     await expect_deployed(app)
 
 
-async def test_a_worker_killed_after_a_script_finds_what_it_did(app: App, workers: Forking) -> None:
-    """The exit code was written without it."""
+async def test_a_worker_killed_after_a_script_finds_what_it_did(app: App, workers: Forking, caplog: pytest.LogCaptureFixture) -> None:
+    """The exit code was written without it, and is in the log of the next attempt, once."""
+    caplog.set_level("INFO", logger="shipway.script")
     lease = await killed_inside(app, workers)
     (app.folder / "go").touch()
     await until((app.run_folder() / "result.json").exists)
-    await app.platform().shift(100, lease)
+    for _ in range(2):
+        await app.platform().shift(100, lease)
     await expect_deployed(app)
+    (said,) = [line for line in caplog.messages if "ended before this process looked: it exited with 0" in line]
+    assert "run 1 ended" in said
 
 
 async def test_a_worker_killed_before_its_script_began_has_it_run_once(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
