@@ -32,6 +32,8 @@ class ShipwayError(Exception):
             refuses it, and none shows a secret of this process.
     """
 
+    is_in_words = True
+    """Whether its words say all that its class does, see `error_text`."""
     refuses_credentials = False
     """Whether what was asked refused the credentials, see `refusing`."""
 

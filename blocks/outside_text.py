@@ -105,8 +105,10 @@ def as_ending(text: object) -> OutsideText:
 
 
 def error_text(error: BaseException, *, limit: int = LINE_LIMIT) -> OutsideText:
-    """Write an error as its class and its words, in one line, without the secrets that this process holds."""
-    return said(without_bytes(f"{type(error).__name__}: {_written(error)}"), limit=limit)
+    """Write an error as its class and its words, one of ours as its words alone, in one line, without the secrets of this process."""
+    words = _written(error)
+    name = "" if words and getattr(error, "is_in_words", False) is True else f"{type(error).__name__}: "
+    return said(without_bytes(name + words), limit=limit)
 
 
 def without_bytes(text: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from blocks.errors import ShipwayError, Temporary
+from blocks.outside_text import error_text
 from blocks.platform import Platform, Previewing
 from tasks.rules.rollout.preview import bounded_preview
 
@@ -26,5 +27,5 @@ async def preview_environment(platform: Platform, version: str) -> dict[str, Any
     except Temporary as error:
         return bounded_preview(notes=[f"the changes are not known: {error}"])
     except ShipwayError as error:
-        return bounded_preview(refused=f"{type(error).__name__}: {error}")
+        return bounded_preview(refused=error_text(error))
     return bounded_preview(changes=found["changes"], drift=found["drift"], notes=found.get("notes", []))

@@ -24,6 +24,7 @@ from blocks.outside_text import (
     last_lines,
     outside,
     safe_key,
+    said,
     without_bytes,
     without_escapes,
 )
@@ -103,7 +104,7 @@ def test_every_error_of_ours_has_clean_words(text: str) -> None:
     """Prefect puts them into states, and the server into PostgreSQL."""
     for error in (Temporary(text), BadInput(text, field=text, fix=text), RolloutFailed(text, evidence=(text,))):
         assert outside(str(error), limit=16_000, lines=True) == str(error)
-        assert error_text(error).startswith(type(error).__name__)
+        assert error_text(error) == said(without_bytes(str(error) or f"{type(error).__name__}: "))
     assert RolloutFailed("x", evidence=(text,)).evidence == (outside(text),)
 
 
@@ -115,6 +116,7 @@ def test_an_error_that_has_no_words_is_named() -> None:
             raise ValueError
 
     assert error_text(MuteError()) == "MuteError: MuteError without words"
+    assert error_text(Temporary("")).startswith("Temporary:")
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ def test_what_a_platform_would_refuse_is_a_problem_with_its_fix(tmp_path: Path) 
     """A conflict of owners is found by the check, not by the release."""
     plan = plan_on("local-with-jobs", tmp_path, migrations=[], conflict="spec.image belongs to argocd. Let it give it up")
     problems, _, _ = ask_platforms(plan, version="1.1")
-    assert problems == ["production.platform: the platform would refuse 1.1: WorldMoved: spec.image belongs to argocd. Let it give it up"]
+    assert problems == ["production.platform: the platform would refuse 1.1: spec.image belongs to argocd. Let it give it up"]
 
 
 def test_migrations_on_a_platform_without_jobs_are_a_problem_of_each_environment(tmp_path: Path) -> None:

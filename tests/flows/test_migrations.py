@@ -187,5 +187,5 @@ async def test_what_the_platform_would_change_is_in_the_record_and_what_it_would
     await stage.set_up("production", conflict="spec.image belongs to argocd. Let it give it up")
     state, _ = await released(stage, "1.9", plan_with(stage, service=service))
     assert state.name == "Refused"
-    assert "production would refuse it: WorldMoved: spec.image belongs to argocd" in str(state.message)
+    assert "production would refuse it: spec.image belongs to argocd" in str(state.message)
     assert await serves(stage, "staging") == "1.8"

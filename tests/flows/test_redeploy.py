@@ -103,7 +103,7 @@ async def test_a_canary_that_cannot_be_removed_keeps_no_rollback(monkeypatch: py
     monkeypatch.setattr(desk.platform, "abort", fails)
     assert await desk.redeploy() == "GOOD"
     assert desk.effects == ["prepare GOOD", "shift 100", "promote"]
-    assert "NEWER of production could not be removed; the rollback goes on: RolloutFailed: its script" in desk.said[0]
+    assert "NEWER of production could not be removed; the rollback goes on: its script" in desk.said[0]
 
 
 @pytest.mark.parametrize("error", [Superseded, Refused, Temporary])

@@ -62,7 +62,7 @@ def choose_rollback(
     if canary is not None and baseline is None and wanted is None:
         return RollbackChoice("abort", None, f"nothing ran before {canary}: it is removed, and nothing is left")
     if canary is not None and baseline is not None and baseline != bad and wanted in {None, baseline}:
-        return RollbackChoice("abort", baseline, f"{baseline} is still running beside {canary}: one switch of the traffic")
+        return RollbackChoice("abort", baseline, f"{baseline} is the baseline beside {canary}, and gets all requests again")
     if wanted is None and baseline is not None and baseline != away:
         return RollbackChoice("nothing", baseline, f"{baseline} serves, and {away} does not")
     target = wanted or (fallback if not may_be(fallback, away) else None) or previous

@@ -176,7 +176,7 @@ async def test_a_message_that_no_one_takes_for_a_day_is_given_up_and_said(receiv
     receiver.status = 503
     await fail([block], "r1")
     found = examine(Path())
-    fault = f"Temporary: {block} did not accept the message (it answered 503)"
+    fault = f"{block} did not accept the message (it answered 503)"
     assert (found.level, found.text) == ("warn", f"1 not acknowledged yet: {block}: shop 1.1: deployment failed ({fault})")
     receiver.status = 200
     later(monkeypatch, hours=25)

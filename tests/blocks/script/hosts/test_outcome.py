@@ -22,7 +22,7 @@ def test_partial_success_on_3_of_10_is_said_host_by_host() -> None:
     outcomes: Outcomes = {"web-1": None, "web-2": None, "web-3": None, "web-4": FAILED}
     found = in_words(outcomes, TEN, what="deploy 1.1")
     assert found == (
-        "deploy 1.1: done on 3 of 10 hosts (web-1, web-2, web-3); failed on web-4: ScriptFailed: it exited with 1; "
+        "deploy 1.1: done on 3 of 10 hosts (web-1, web-2, web-3); failed on web-4: it exited with 1; "
         "not begun on web-5, web-6, web-7, web-8, web-9, web-10"
     )
 
