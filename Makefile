@@ -18,13 +18,13 @@ endef
 
 # Options for the command behind a target: make test ARGS="-k digest", make demo ARGS=--yes
 ARGS ?=
-# WORKERS: test processes (three keep two cores busy while tests wait; a cluster on the same machine needs the cores itself).
+# WORKERS: test processes (three keep two cores busy while tests wait, as for the pods of a cluster).
 # Tests of one xdist_group run one after the other, in one process: they share a server stack, kill its processes, and measure how soon it is
 # back.
 # STREAMS: simulated request streams for each case of the judgement benchmark.
-test test-slow coverage test-faults: WORKERS ?= 3
+test test-slow coverage test-faults test-cluster: WORKERS ?= 3
 CAMPAIGNS := cluster or faults or browser or attack
-test-rules test-attacks test-cluster: WORKERS ?= 2
+test-rules test-attacks: WORKERS ?= 2
 EVERY ?= 9
 STREAMS ?= 500
 

@@ -53,8 +53,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def is_campaign(item: pytest.Item) -> bool:
-    """Say if a test belongs to a long campaign, of faults or of attacks."""
-    return any(item.get_closest_marker(name) for name in ("faults", "attack"))
+    """Say if a test belongs to a long campaign: of faults, of attacks, or of one strategy more for what is shown on another."""
+    return any(item.get_closest_marker(name) for name in ("faults", "attack", "variant"))
 
 
 @pytest.fixture(autouse=True)

@@ -6,6 +6,8 @@ import copy
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
+
 from blocks.kubernetes.objects.config import CONFIG_ANNOTATION, PARTS_ANNOTATION
 from blocks.kubernetes.objects.template import VERSION_ANNOTATION, VERSION_LABEL
 from blocks.kubernetes.platform import KubernetesPlatform, Strategy
@@ -15,6 +17,9 @@ from tests.cluster.cluster_world import IMAGE, Gateway, World
 Json = dict[str, Any]
 FIRST, SECOND, THIRD = "6.9.0", "6.9.1", "6.9.2"
 READY = 60.0
+# The strategies beside the workload. What holds with weights is shown with these two as far as a run's time goes.
+BY_PODS, BLUE_GREEN = (pytest.param(strategy, marks=pytest.mark.variant) for strategy in ("canary", "blue-green"))
+BESIDE = ("canary+route", BY_PODS, BLUE_GREEN)
 KINDS = ("Deployment", "StatefulSet", "Service", "HTTPRoute")
 
 

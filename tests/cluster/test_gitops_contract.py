@@ -58,6 +58,7 @@ def shared_scene(shared_world: World, tmp_path_factory: pytest.TempPathFactory) 
     return GitOpsScene(shared_world, repository, engine, {}, Git(remote=repository.url))
 
 
+@pytest.mark.variant
 class TestGitOpsInOneStep(PlatformContract):
     """One commit forward, one back."""
 

@@ -149,7 +149,7 @@ async def test_a_rollback_on_a_protected_branch_holds_the_engine_until_people_me
 
 
 @pytest.mark.argocd
-@pytest.mark.parametrize("kind", ["github", "gitlab"])
+@pytest.mark.parametrize("kind", ["github", pytest.param("gitlab", marks=pytest.mark.variant)])
 async def test_argo_cd_deploys_what_is_merged_and_is_held_while_the_revert_waits(gitops: GitOps, kind: str) -> None:
     """With the real Argo CD: squashed by people, rolled back at once on a protected branch, and settled once the revert is merged."""
     await gitops.deployed()

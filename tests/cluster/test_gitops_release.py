@@ -24,7 +24,9 @@ from tests.forge_server import API_TOKEN, ForgeServer, serving_forge
 from tests.git_remotes import git
 
 pytestmark = [pytest.mark.cluster, pytest.mark.argocd, pytest.mark.server, pytest.mark.timeout(600)]
+
 SHIFTED = "effect production 100 % shift"
+ASKED = ("effect production prepare", "WorkCopy.push_side")  # points around the pull request
 SLI = {"name": "errors", "source": "probe", "path": "/healthz", "indicator": "errors", "tolerance": 0.3, "limit": 0.6}
 
 
@@ -148,6 +150,7 @@ async def test_a_release_is_one_commit_that_says_what_it_is_about(stage: GitOpsS
     assert {name: trailers[f"Shipway-{name}"] for name in wanted} == wanted
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("point", ["effect production prepare", "WorkCopy.push", SHIFTED, "effect production promote"])
 async def test_a_release_that_is_killed_is_carried_on_with_one_commit(stage: GitOpsStage, point: str) -> None:
     """Between two effects, or between a push and its answer."""
@@ -158,6 +161,7 @@ async def test_a_release_that_is_killed_is_carried_on_with_one_commit(stage: Git
     assert stage.ours() == [deploys(stage)]
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("point", ["WorkCopy.push", 0])
 async def test_a_rollback_by_hand_reverts_what_a_dead_release_pushed(stage: GitOpsStage, point: int | str) -> None:
     """The rollback may die behind its own push: there is one revert all the same."""
@@ -211,7 +215,9 @@ async def forge(stage: GitOpsStage) -> AsyncIterator[ForgeServer]:
         yield found
 
 
-@pytest.mark.parametrize("point", [0, "effect production prepare", "WorkCopy.push_side"])
+@pytest.mark.parametrize(
+    "point", [0, *(pytest.param(point, marks=pytest.mark.faults) for point in ("effect production prepare", "WorkCopy.push_side"))]
+)
 async def test_a_release_by_a_pull_request_is_recorded_with_its_page(stage: GitOpsStage, forge: ForgeServer, point: int | str) -> None:
     """Killed behind the push of its branch, too: there is one pull request; people read of it before they approve, and afterwards."""
     ran = await stage.release_through(SECOND, kill_at=point)

@@ -10,10 +10,9 @@ import pytest
 from blocks.errors import Refused, RolloutFailed, WorldMoved
 from blocks.platform import Lease
 from tests.cluster.cluster_world import IMAGE, Gateway, World, service
-from tests.cluster.scene import FIRST, SECOND, THIRD, Scene, raise_scene
+from tests.cluster.scene import BESIDE, BLUE_GREEN, FIRST, SECOND, THIRD, Scene, raise_scene
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(150)]
-BESIDE = ["canary+route", "canary", "blue-green"]
 EVERY = [*BESIDE, "rolling"]
 
 
@@ -148,7 +147,7 @@ async def test_a_route_deleted_in_the_middle_ends_the_release_with_what_to_do(wo
     await scene.check_well(FIRST)
 
 
-@pytest.mark.parametrize("what", ["canary", "blue-green"])
+@pytest.mark.parametrize("what", ["canary", BLUE_GREEN])
 async def test_a_service_deleted_in_the_middle_keeps_no_canary(world: World, gateway: Gateway, what: str) -> None:
     """What splits the requests is gone: the position says so, and going back takes the canary away and says what to apply again."""
     scene = await raise_scene(world, gateway, what)

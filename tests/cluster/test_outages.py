@@ -19,7 +19,7 @@ from tasks.rollout.rollout import abort_canary, prepare_revision, promote_revisi
 from tasks.rules.plan.judgement import Judgement, ProbeSli
 from tests.cluster.cluster_world import Gateway, Visitor, World
 from tests.cluster.outage import Outage, behind_a_line
-from tests.cluster.scene import FIRST, READY, SECOND, Scene, raise_scene
+from tests.cluster.scene import BESIDE, FIRST, READY, SECOND, Scene, raise_scene
 from tests.waiting import until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.server, pytest.mark.usefixtures("server"), pytest.mark.timeout(240)]
@@ -151,7 +151,7 @@ async def kill_pods(scene: Scene, *, beside: bool) -> None:
         await scene.world.cluster.call("DELETE", scene.world.cluster.path("Pod", pod["metadata"]["name"]), body={"gracePeriodSeconds": 0})
 
 
-@pytest.mark.parametrize("what", ["canary+route", "canary", "blue-green"])
+@pytest.mark.parametrize("what", BESIDE)
 async def test_pods_of_the_canary_that_die_come_again_and_the_release_goes_on(world: World, gateway: Gateway, what: str) -> None:
     """Killed while it comes up and while it has a share: the watch passes or says so, and the release ends well either way."""
     scene = await raise_scene(world, gateway, what)
@@ -190,7 +190,7 @@ async def has_canary_pods(scene: Scene) -> bool:
     return bool(await scene.world.cluster.list("Pod", labels="shipway.dev/revision=canary"))
 
 
-@pytest.mark.parametrize("what", ["canary+route", "canary", "blue-green", "rolling"])
+@pytest.mark.parametrize("what", [*BESIDE, "rolling"])
 async def test_pods_of_the_baseline_that_die_stop_no_rollback(world: World, gateway: Gateway, what: str) -> None:
     """The baseline's pods die while another version has a share; going back ends with them ready again."""
     scene = await raise_scene(world, gateway, what)

@@ -125,12 +125,14 @@ class TestRolling(KubernetesContract):
     strategy = "rolling"
 
 
+@pytest.mark.variant
 class TestCanaryByPods(KubernetesContract):
     """Shares by the number of pods behind the Service."""
 
     strategy = "canary"
 
 
+@pytest.mark.variant
 class TestBlueGreen(KubernetesContract):
     """One switch of the Service."""
 

@@ -101,6 +101,7 @@ async def check_deployed(stage: ClusterStage, ran: Any, visitor: Visitor) -> Non
     assert visitor.bad == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("point", ["task prepare revision", "task watch step", "Cluster.call DELETE", "task promote revision"])
 async def test_a_release_killed_on_a_cluster_is_carried_on_and_deploys(stage: ClusterStage, point: str) -> None:
     """Between two effects or in the middle of one: the next attempt goes on, and no visitor notices."""
@@ -110,6 +111,7 @@ async def test_a_release_killed_on_a_cluster_is_carried_on_and_deploys(stage: Cl
     await check_deployed(stage, ran, visitor)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("point", ["Cluster.call DELETE", 0])
 async def test_a_rollback_by_hand_takes_over_what_a_dead_release_left(stage: ClusterStage, point: int | str) -> None:
     """A person calls it after the release died in its watch; it may die in the middle itself, and the previous version serves again."""

@@ -11,6 +11,7 @@ from blocks.kubernetes.platform import KubernetesPlatform
 from blocks.kubernetes.workload import FOR
 from blocks.platform import Lease
 from tests.cluster.cluster_world import IMAGE, Gateway, Visitor, World
+from tests.cluster.scene import BESIDE as STRATEGIES_BESIDE
 from tests.cluster.scene import FIRST, READY, SECOND, THIRD, Scene, raise_scene
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(120)]
@@ -22,8 +23,8 @@ async def scene(world: World, gateway: Gateway, request: pytest.FixtureRequest) 
     return await raise_scene(world, gateway, request.param, replicas=3)
 
 
-BESIDE = pytest.mark.parametrize("scene", ["canary+route", "canary", "blue-green"], indirect=True)
-EVERY = pytest.mark.parametrize("scene", ["canary+route", "canary", "blue-green", "rolling"], indirect=True)
+BESIDE = pytest.mark.parametrize("scene", STRATEGIES_BESIDE, indirect=True)
+EVERY = pytest.mark.parametrize("scene", [*STRATEGIES_BESIDE, "rolling"], indirect=True)
 BY_WEIGHTS = pytest.mark.parametrize("scene", ["canary+route"], indirect=True)
 
 
