@@ -64,7 +64,7 @@ def ask_forge(plan: Plan) -> tuple[list[str], list[str]]:
         plan: The plan.
 
     Returns:
-        A problem if the block, its repository or the right to see it is not there, and a note if the server or the forge could not be asked.
+        A problem if the block, its repository or the right to see it is not there; a note if the server or the forge could not be asked.
     """
     import asyncio
 
