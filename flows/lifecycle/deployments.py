@@ -33,7 +33,7 @@ async def note_deployment_begins(phase: Phase, version: str) -> None:
         if len(deployed_to(phase.plan, opened.evidence if opened else {})) == len(production_of(phase.plan)):
             await _note(phase, phase.owner, version, task="deploy", state="in_progress")
     except Exception as error:  # noqa: BLE001 - the service matters more than what a forge shows of it
-        say(f"{phase.plan.deployments.to} is not told of this deployment: {error_text(error)}")
+        say(f"{phase.plan.deployments.to} is not told of this deployment: {error_text(error) or 'no answer in time'}")
 
 
 async def note_deployment_ends(phase: Phase | None, run: str, *, outcome: str, on_demand: bool) -> None:
@@ -53,7 +53,7 @@ async def note_deployment_ends(phase: Phase | None, run: str, *, outcome: str, o
         elif not on_demand:
             await note_end(run, state=state_of(outcome))
     except Exception as error:  # noqa: BLE001 - as above
-        say(f"{phase.plan.deployments.to} is not told how this ended: {error_text(error)}")
+        say(f"{phase.plan.deployments.to} is not told how this ended: {error_text(error) or 'no answer in time'}")
 
 
 async def _note(phase: Phase, run: str, version: str, *, task: str, state: State) -> None:

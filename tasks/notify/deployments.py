@@ -104,9 +104,11 @@ async def _to_forge(forge: str, runs: Sequence[str]) -> None:
         try:
             await _converge(await load_forge(forge, service=claimed.about["service"]), run, claimed)
         except Temporary as error:
-            fault, silent = str(error_text(error)), error.delay_seconds
-        except (ShipwayError, OSError, KeyError, TypeError, ValueError) as error:
-            fault = str(error_text(error)) if isinstance(error, ShipwayError) else type(error).__name__
+            fault, silent = str(error_text(error)), max(error.delay_seconds, 1.0)
+        except ShipwayError as error:  # also BadInput: the block may be corrected by the next try
+            fault = str(error_text(error))
+        except Exception as error:  # noqa: BLE001 - of a block that is not as it should be; its words may hold the token
+            fault = type(error).__name__
         await asyncio.to_thread(_note, run, claimed, fault, silent)
         if silent:
             return  # the others would each wait as long
