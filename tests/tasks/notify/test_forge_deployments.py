@@ -225,6 +225,23 @@ async def test_what_a_person_has_to_change_is_said_without_the_token(there: Forg
     assert API_TOKEN not in one.delivery.fault + repr(one)
 
 
+async def test_a_check_of_the_commit_that_failed_is_no_reason_not_to_show_what_is_deployed(there: ForgeServer) -> None:
+    """GitHub answers 409 to whoever leaves its checks and its merge as they are."""
+    there.deployments.contexts.append("ci")
+    await noted(there, state="success")
+    await send_deployments()
+    assert [states[-1] for states in told(there)] == ["success"]
+
+
+async def test_an_answer_that_is_not_of_this_api_is_tried_again(there: ForgeServer) -> None:
+    """Nothing is taken from it."""
+    await noted(there)
+    there.fault, there.answered = "fault", (200, "a page", {})
+    await send_deployments()
+    (one,) = noted_deployments()
+    assert (one.number, one.is_refused, bool(one.delivery.fault)) == (0, False, True)
+
+
 async def test_a_deployment_that_people_removed_is_made_again(there: ForgeServer) -> None:
     """What ended must be seen."""
     run = await noted(there)
