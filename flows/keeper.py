@@ -18,6 +18,7 @@ from tasks.lifecycle.keeper_acts import forget_idle_runs, note_work, settle_run,
 from tasks.lifecycle.observed import start_due_looks
 from tasks.lifecycle.strays import choose_again, end_strays
 from tasks.notify import deliver_due, tell_unobserved
+from tasks.notify.deployments import send_deployments
 from tasks.notify.traces import send_traces
 from tasks.record.exposition import write_exposition
 from tasks.record.open_runs import OpenRun, Part, find_open
@@ -71,6 +72,7 @@ async def keeper() -> list[str]:
     with apart("what is kept of runs that ended long ago"):
         await remove_old()
     await _within(METRICS_SECONDS, "the metrics for Prometheus", write_exposition)
+    await _within(DELIVERY_SECONDS, "the deployments that forges show", send_deployments)
     await _within(DELIVERY_SECONDS, "the traces of releases", send_traces)
     with apart("the keeper's own older runs"):
         await forget_idle_runs(busy=bool(done))

@@ -13,9 +13,11 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from pydantic import SecretStr
 
+from blocks.forge.repository import ForgeRepository
 from blocks.forge.settings import PullRequests
 from blocks.git.git import Git
 from tests.faulty_http import FaultyHandler, FaultyHttp, running
+from tests.forge_deployments import Deployments
 from tests.forge_repository import Denied, Opened, Requests
 from tests.git_remotes import Repository
 
@@ -91,6 +93,7 @@ class ForgeServer(FaultyHttp):
         """Be good at first."""
         super().__init__(Handler)
         self.kind, self.requests = kind, Requests(repository, closes_without_branch=kind == "github")
+        self.deployments = Deployments(self.requests)
         self.header = "Authorization" if kind == "github" else "PRIVATE-TOKEN"
         self.expected = f"Bearer {API_TOKEN}" if kind == "github" else API_TOKEN
         self.project: Json = {}
@@ -105,6 +108,12 @@ class ForgeServer(FaultyHttp):
         """Give the block of a Git repository whose changes go in by this forge."""
         settings = {"forge": self.kind, "repository": PROJECT, "api": self.url, "token": SecretStr(API_TOKEN), **fields}
         return Git(remote=self.requests.repository.url, pull_requests=PullRequests(**settings))
+
+    def block(self, **fields: Any) -> ForgeRepository:
+        """Give the block of the repository in which the releases of `shop` are recorded."""
+        token = SecretStr(API_TOKEN)
+        given = {"forge": self.kind, "repository": PROJECT, "api": self.url, "token": token, "services": ["shop"], **fields}
+        return ForgeRepository(**given)
 
     def made(self, method: str) -> int:
         """Count the requests of a method."""
@@ -121,7 +130,7 @@ class ForgeServer(FaultyHttp):
             return denied.status, {"message": "Validation Failed", "errors": [{"code": "custom", "message": denied.words}]}
         if "already exists" in str(denied.words):
             return 409, {"message": ["Another open merge request already exists for this source branch: !1"]}
-        return denied.status, {"message": f"{denied.status} {denied.words}"}
+        return denied.status, {"message": denied.words if isinstance(denied.words, dict) else f"{denied.status} {denied.words}"}
 
     def route(self, method: str, path: str, query: Mapping[str, str], given: Json) -> tuple[int, Any]:
         """Do what is asked; gives status and answer."""
@@ -136,6 +145,8 @@ def _github(server: ForgeServer, method: str, path: str, query: Mapping[str, str
     shown = partial(_as_github, server)
     if parts == [""]:
         return 200, {"full_name": PROJECT, "permissions": {"push": True}, "allow_squash_merge": True, **server.project}
+    if parts[0] == "deployments":
+        return server.deployments.github(method, parts, query, given)
     if parts[0] == "rules":
         return 200, [{"type": one} for one in server.rules]
     if parts == ["pulls"] and method == "GET":
@@ -181,6 +192,8 @@ def _gitlab(server: ForgeServer, method: str, path: str, query: Mapping[str, str
     requests.linear = how == "ff"
     if parts == [""]:
         return 200, {"id": 1, "permissions": {"project_access": {"access_level": 40}, "group_access": None}, **server.project}
+    if parts[0] == "deployments":
+        return server.deployments.gitlab(method, parts, query, given)
     if parts == ["merge_requests"] and method == "GET":
         return 200, [shown(one) for one in requests.listed(query["source_branch"])]
     if parts == ["merge_requests"]:

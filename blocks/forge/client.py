@@ -10,7 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from blocks.errors import Unreachable
-from blocks.forge.faults import fault_of
+from blocks.forge.faults import PART, fault_of
 from blocks.json_http import Faults, Received, send
 from blocks.outside_text import outside
 
@@ -36,11 +36,12 @@ class ForgeClient:
         url: Base address of the API.
         headers: Sent with each request, with the token in one of them.
         rights: The rights that the token needs, for messages.
+        part: The block's part that holds the settings, for messages.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], *, rights: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], *, rights: str, part: str = PART) -> None:
         """Keep them."""
-        self.url, self.rights, self._headers = url, rights, headers
+        self.url, self.rights, self.part, self._headers = url, rights, part, headers
 
     def __repr__(self) -> str:
         """Show no header."""
@@ -71,14 +72,14 @@ class ForgeClient:
             return Answer(status, found, said)
         if status in accept:
             return Answer(status, found, said)
-        raise fault_of(status, said, received.headers, what=what, rights=self.rights, now=time.time())
+        raise fault_of(status, said, received.headers, what=what, rights=self.rights, now=time.time(), part=self.part)
 
     async def _send(self, method: str, path: str, *, query: Mapping[str, str] | None, body: Any, what: str) -> Received:
         faults = Faults(
             too_long=f"{what}: it answers with more than {MOST_BYTES:,} bytes, or encoded",
             late=f"{what}: no answer within {ANSWER_SECONDS:g} s",
             silent=f"{what}: it does not answer",
-            field="pull_requests.api",
+            field=f"{self.part}.api",
         )
         return await send(
             method,
@@ -91,6 +92,21 @@ class ForgeClient:
             most_bytes=MOST_BYTES,
             faults=faults,
         )
+
+
+def github_headers(token: str) -> dict[str, str]:
+    """Give the headers of each request to GitHub."""
+    return {
+        "Accept": "application/vnd.github+json",
+        "Authorization": f"Bearer {token}",
+        "User-Agent": "shipway",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+
+
+def gitlab_headers(token: str) -> dict[str, str]:
+    """Give the headers of each request to GitLab."""
+    return {"PRIVATE-TOKEN": token, "User-Agent": "shipway"}
 
 
 def _words(found: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from blocks.errors import BadInput, Refused, Temporary
-from blocks.forge.client import ForgeClient
+from blocks.forge.client import ForgeClient, github_headers
 from blocks.forge.forge import Draft, PullRequest, Standing, State, address_in, chosen, hash_in, object_in, words_in
 from blocks.forge.settings import PullRequests
 
@@ -37,15 +37,9 @@ class GitHub:
 
     def __init__(self, settings: PullRequests, token: str, target: str) -> None:
         """Keep them."""
-        headers = {
-            "Accept": "application/vnd.github+json",
-            "Authorization": f"Bearer {token}",
-            "User-Agent": "shipway",
-            "X-GitHub-Api-Version": "2022-11-28",
-        }
         self._settings, self._target = settings, target
         self._of_an_app = token.startswith("ghs_")  # to the token of an installation GitHub says false of every right, whatever it has
-        self._client = ForgeClient(settings.url, headers, rights=RIGHTS)
+        self._client = ForgeClient(settings.url, github_headers(token), rights=RIGHTS)
         self._path = f"/repos/{quote(settings.repository)}"
 
     async def check(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from blocks.errors import BadInput, Refused, Temporary
-from blocks.forge.client import ForgeClient
+from blocks.forge.client import ForgeClient, gitlab_headers
 from blocks.forge.forge import Draft, PullRequest, State, address_in, chosen, hash_in, object_in, words_in
 from blocks.forge.settings import PullRequests
 
@@ -40,7 +40,7 @@ class GitLab:
     def __init__(self, settings: PullRequests, token: str, target: str) -> None:
         """Keep them."""
         self._settings, self._target = settings, target
-        self._client = ForgeClient(settings.url, {"PRIVATE-TOKEN": token, "User-Agent": "shipway"}, rights=RIGHTS)
+        self._client = ForgeClient(settings.url, gitlab_headers(token), rights=RIGHTS)
         self._path = f"/projects/{quote(settings.repository, safe='')}"
 
     async def check(self) -> None:

@@ -46,21 +46,12 @@ class PullRequests(BaseModel):
     @classmethod
     def _is_an_address(cls, api: str) -> str:
         """Refuse what is not an address of an API, and one to which the token would go unencrypted."""
-        found = API.fullmatch(api)
-        if api and not found:
-            raise _fault(
-                "this is not the address of an API", fix="Write it without a user or a query, as `https://git.example.com/api/v4`."
-            )
-        if found and found[1] == "http" and not LOOPBACK.fullmatch(found[2]):
-            raise _fault("the token would be sent unencrypted", fix="Use https.")
-        return api.rstrip("/")
+        return checked_address(api)
 
     @model_validator(mode="after")
     def _fits_the_forge(self) -> Self:
         """Refuse a repository that the forge cannot have."""
-        if {".", ".."} & set(self.repository.split("/")) or (self.forge == "github" and self.repository.count("/") != 1):
-            form = "owner/name" if self.forge == "github" else "group/name"
-            raise _fault(f"`{self.repository}` is not a repository of {self.forge}", fix=f"Write `{form}` in `repository`.")
+        expect_repository(self.forge, self.repository)
         return self
 
     @property
@@ -77,12 +68,9 @@ class PullRequests(BaseModel):
         Raises:
             BadInput: There is none, or it cannot be sent. Never quotes it.
         """
-        given = self.token if self.token is not None else token
-        found = given.get_secret_value().strip() if given is not None else ""
-        if not TOKEN.fullmatch(found):
-            wrong = "the token is empty or has unusual characters" if given is not None else "pull requests need a token"
-            raise BadInput(wrong, field="pull_requests.token", fix="Store one of the API alone, in one line.")
-        return found
+        return checked_token(
+            self.token if self.token is not None else token, field="pull_requests.token", need="pull requests need a token"
+        )
 
     def words(self, branch: str) -> str:
         """Say how a change goes in, for people who approve it."""
@@ -90,6 +78,49 @@ class PullRequests(BaseModel):
         by = f"the change goes in by a pull request of {self.repository} into {branch}, at {self.url}"
         back = BY_PUSH if self.revert == "push" else BY_REVIEW
         return f"{by}: {merged}, within {self.merge_timeout_seconds:g} s; {back}"
+
+
+def checked_address(api: str) -> str:
+    """Give the address of an API without a slash at its end; "" stays so.
+
+    Raises:
+        PydanticCustomError: It is not one, or the token would go to it unencrypted.
+    """
+    found = API.fullmatch(api)
+    if api and not found:
+        raise _fault("this is not the address of an API", fix="Write it without a user or a query, as `https://git.example.com/api/v4`.")
+    if found and found[1] == "http" and not LOOPBACK.fullmatch(found[2]):
+        raise _fault("the token would be sent unencrypted", fix="Use https.")
+    return api.rstrip("/")
+
+
+def expect_repository(forge: str, repository: str) -> None:
+    """Refuse a repository that a forge cannot have.
+
+    Raises:
+        PydanticCustomError: It has no such form.
+    """
+    if {".", ".."} & set(repository.split("/")) or (forge == "github" and repository.count("/") != 1):
+        form = "owner/name" if forge == "github" else "group/name"
+        raise _fault(f"`{repository}` is not a repository of {forge}", fix=f"Write `{form}` in `repository`.")
+
+
+def checked_token(given: SecretStr | None, *, field: str, need: str) -> str:
+    """Give a token as it is sent.
+
+    Args:
+        given: The token, or None.
+        field: Where it is written, for messages.
+        need: What is said if there is none.
+
+    Raises:
+        BadInput: There is none, or it cannot be sent. Never quotes it.
+    """
+    found = given.get_secret_value().strip() if given is not None else ""
+    if not TOKEN.fullmatch(found):
+        wrong = "the token is empty or has unusual characters" if given is not None else need
+        raise BadInput(wrong, field=field, fix="Store one of the API alone, in one line.")
+    return found
 
 
 def _fault(wrong: str, *, fix: str) -> PydanticCustomError:

@@ -1,4 +1,4 @@
-"""Whom a plan notifies: whether the notification blocks exist, and what they have not acknowledged."""
+"""Whom a plan notifies: whether its notification blocks and its forge exist, and what they have not acknowledged."""
 
 from __future__ import annotations
 
@@ -57,11 +57,48 @@ async def _ask(plan: Plan) -> list[str]:
     return problems
 
 
+def ask_forge(plan: Plan) -> tuple[list[str], list[str]]:
+    """Load the forge in which a plan's deployments are recorded from the configured Prefect server, and ask it; nothing is recorded.
+
+    Args:
+        plan: The plan.
+
+    Returns:
+        A problem if the block, its repository or the right to see it is not there; a note if the server or the forge could not be asked.
+    """
+    import asyncio
+
+    from blocks.errors import BadInput, Refused, ShipwayError
+
+    if plan.deployments is None:
+        return [], []
+    try:
+        asyncio.run(_ask_forge(plan.deployments.to, plan.service))
+    except BadInput as error:
+        return [str(error)], []
+    except Refused as error:
+        return [f"deployments.to: {plan.deployments.to}: {error}"], []
+    except ShipwayError as error:
+        return [], [f"the forge of `deployments` was not checked: {error}"]
+    return [], []
+
+
+async def _ask_forge(name: str, service: str) -> None:
+    from tasks.lifecycle.server import server
+    from tasks.notify.deployments import load_forge
+
+    async with server():
+        await (await load_forge(name, service=service)).check()
+
+
 def examine(_home: Path) -> Finding:
-    """Say which messages receivers have not acknowledged; for the doctor."""
+    """Say which messages receivers have not acknowledged, and of which deployments a forge was not told; for the doctor."""
     from blocks.server import doctor
     from tasks.lifecycle.clock import now
+    from tasks.notify.deployments import noted_deployments
     from tasks.notify.outbox import undelivered
+    from tasks.rules.notify.deployments import in_words
+    from tasks.rules.notify.deployments import undelivered as untold
 
     at = now()
     open_, over, waiting = list[str](), list[str](), 0
@@ -72,7 +109,9 @@ def examine(_home: Path) -> Finding:
             elif delivery.delivered is None:
                 line = f"{receiver}: {message.content.subject}{f' ({delivery.fault})' if delivery.fault else ''}"
                 (over if message.is_given_up(receiver, at=at) else open_).append(line)
-    fix = "correct the notification block, or what it sends to: the keeper tries again for a day after the message"
+    for note in untold(noted_deployments()):
+        (over if note.is_given_up(at=at) else open_).append(in_words(note))
+    fix = "correct the block that is named, or what it sends to: the keeper tries again for a day after the message"
     if over:
         return doctor.Finding("fail", "messages", f"{len(over)} not delivered and given up: {_some(over)}", fix)
     if open_:

@@ -82,7 +82,7 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
     from flows.commands._policies import ask_policies, ask_source
     from flows.commands._power import ask_traffic
     from flows.commands._previews import ask_platforms
-    from flows.commands._receivers import ask_receivers
+    from flows.commands._receivers import ask_forge, ask_receivers
     from flows.commands._windows import ask_windows
     from tasks.rules.rollout.summary import describe_course
 
@@ -98,7 +98,7 @@ def _check(arguments: argparse.Namespace, *, online: bool) -> Checked:
         not_theirs, unasked = ask_credentials(plan, online=online)
         queries, notes = ask_prometheus(plan, Path(arguments.plan), online=online)
         refused, unknown, previews = ask_platforms(plan, version=version) if online and not wrong else ([], [], {})
-        blocks = [ask(plan) for ask in (ask_receivers, ask_repository)] if online else []
+        blocks = [ask(plan) for ask in (ask_receivers, ask_forge, ask_repository)] if online else []
         problems = [*weaker, *elsewhere, *closed, *not_theirs, *queries, *refused, *chain(*(problem for problem, _ in blocks))]
         warnings = [*warnings, *unknown_source, *unasked, *notes, *unknown, *chain(*(note for _, note in blocks))]
     problems += wrong

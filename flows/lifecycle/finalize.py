@@ -19,6 +19,7 @@ from blocks.outside_text import OutsideText, as_ending, as_reason, error_text
 from flows.lifecycle.acting import acting_for
 from flows.lifecycle.closing import close_record, ending_while_closing, is_ours
 from flows.lifecycle.context import Phase, begin_phase, platform_of
+from flows.lifecycle.deployments import note_deployment_ends
 from flows.lifecycle.observed import observe_deployed
 from flows.lifecycle.publishing import publish
 from flows.rollout.migrations import stays_forward
@@ -81,6 +82,7 @@ async def finalize(run: str, *, plan: str, version: str, ending: Ending, marked:
         if late is not None:
             raise late
         await note_trace(run)
+        await note_deployment_ends(phase, run, outcome=outcome, on_demand=on_demand)
         await retried(end_attempt)(run, outcome=outcome)
         await forget_begun(run)
     make = Completed if outcome in QUIET else Failed

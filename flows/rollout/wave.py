@@ -8,6 +8,7 @@ from blocks.errors import Refused, RolloutFailed, ScriptFailed, ShipwayError, Wo
 from blocks.outside_text import as_ending, error_text
 from flows.approval.checklist import expect_ticked
 from flows.lifecycle.context import Phase, check_not_stopped
+from flows.lifecycle.deployments import note_deployment_begins
 from flows.rollout.data import expect_data
 from flows.rollout.steps import roll_out
 from tasks.approval.approval import check_proofs
@@ -41,6 +42,7 @@ async def roll_out_wave(phase: Phase, version: str, *, environments: Sequence[st
     """
     approved = await _confirm(phase, version, approval=approval)  # once, before they go apart
     await expect_data(phase, "production", "post_deploy")
+    await note_deployment_begins(phase, version)
     places = [place_of(phase.plan, name) for name in environments]
     ended, found = await until_one(
         *(_roll_out_to(phase, version, place=one, decisions=decisions.get(one.environment, {}), approved=approved) for one in places),

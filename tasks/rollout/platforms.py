@@ -24,6 +24,7 @@ KNOWN = {
     "kubernetes": ("blocks.kubernetes.platform", "KubernetesPlatform"),
     "script": ("blocks.script.platform", "ScriptPlatform"),
     "script-hosts": ("blocks.script.hosts.platform", "ScriptHosts"),
+    "forge": ("blocks.forge.repository", "ForgeRepository"),
     "git": ("blocks.git.git", "Git"),
     "gitops": ("blocks.gitops.gitops", "GitOps"),
     "approvers": ("blocks.approvers.approvers", "Approvers"),

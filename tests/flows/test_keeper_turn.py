@@ -23,6 +23,7 @@ REST = [
     "renew_quietest",
     "remove_old",
     "write_exposition",
+    "send_deployments",
     "send_traces",
     "forget_idle_runs",
 ]

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, ValidationInfo, 
 from tasks.rules.plan.approval import Approval
 from tasks.rules.plan.checklist import Checklist
 from tasks.rules.plan.data import DataSuites, Samples
+from tasks.rules.plan.deployments import Deployments
 from tasks.rules.plan.documentation import Documentation
 from tasks.rules.plan.evidence import ChangeLog, Command, Dependency, Junit
 from tasks.rules.plan.judgement import Judgement, PlatformSli, ProbeSli, PrometheusPairSli, PrometheusSli, Sli
@@ -255,6 +256,8 @@ class Plan(Section):
     """The page that documents each deployment."""
     notify: Annotated[list[Notified], Field(max_length=50)] = Field(default_factory=list)
     """Prefect notification blocks that get messages: `slack-webhook/team`, or as `{to: slack-webhook/team, at_least: error}`."""
+    deployments: Deployments | None = None
+    """Where a forge shows what is deployed; left out, nowhere."""
 
     @field_validator("production")
     @classmethod

@@ -46,6 +46,8 @@ PATTERN_WORDS = {
     FOLDER: "Write it from the root of the repository with slashes, as `docs/deployments`; no part begins with a dot.",
     r"^[A-Z]{2}$": "Write the country's code of two letters as in ISO 3166, as `DE`.",
     SIGNER: "Write a name, the kind of key and the key, as `ada ssh-ed25519 AAAA…`.",
+    r"^forge/[a-z0-9-]+$": "Write a forge block, as `forge/shop`.",
+    r"^[A-Za-z0-9]([A-Za-z0-9_./-]*[A-Za-z0-9_.-])?$": "Write letters, digits and . _ / -, no slash at an end, as `shop/production`.",
     # Those of `blocks/gitops/gitops.py`, which rules do not import; a test compares them.
     r"^git/[a-z0-9-]+$": "Write a block of Git, as `git/shop`.",
     r"^kubernetes/[a-z0-9-]+$": "Write a block of Kubernetes, as `kubernetes/shop-production`.",
