@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, ClassVar
 
 from prefect.blocks.core import Block
-from pydantic import ConfigDict, Field, SecretStr
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 
 from blocks.errors import Temporary
 from blocks.extras import require
@@ -33,6 +33,14 @@ class Collector(Block):
     endpoint: Annotated[str, Field(pattern=r"^https?://[^\s@]+$", max_length=2_000)] = Field(
         description="The whole address, as `http://collector.monitoring:4318/v1/traces`."
     )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _has_no_key(cls, value: str) -> str:
+        if "?" in value or "#" in value:
+            raise ValueError("an address has no `?` and no `#` here, as it is not secret; write a key into `headers`")
+        return value
+
     headers: dict[str, SecretStr] = Field(default_factory=dict, description="Headers of each request, as `Authorization`.")
 
     async def export(self, trace: str, spans: Sequence[Mapping[str, Any]]) -> None:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 
+REDIRECTS = 300
+
+
 def main(given: dict[str, Any]) -> None:
     """Send the spans, and write what was wrong: never what the collector answered, which may quote a header.
 
@@ -22,12 +25,21 @@ def main(given: dict[str, Any]) -> None:
     """
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter  # noqa: PLC0415 - only this process needs it
     from opentelemetry.sdk.trace.export import SpanExportResult  # noqa: PLC0415
+    from requests import Response, Session  # noqa: PLC0415
 
-    fault = ""
+    fault, answers = "", list[int]()
+
+    def note(response: Response, **_: Any) -> None:
+        answers.append(response.status_code)
+
+    session = Session()
+    session.hooks["response"].append(note)
     try:
-        exporter = OTLPSpanExporter(endpoint=given["endpoint"], headers=given["headers"], timeout=SECONDS)
+        exporter = OTLPSpanExporter(endpoint=given["endpoint"], headers=given["headers"], timeout=SECONDS, session=session)
         if exporter.export([_span(one, trace=given["trace"]) for one in given["spans"]]) is not SpanExportResult.SUCCESS:
             fault = "it refused them, or did not answer"
+        elif not answers or answers[-1] >= REDIRECTS:  # which the library takes for success
+            fault = f"it answered with a redirect ({answers[-1:]}); write the address that it leads to"
     except Exception as error:  # noqa: BLE001 - of any library below; its words may hold a header that is a secret
         fault = type(error).__name__
     answer(fault)

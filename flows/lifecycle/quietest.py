@@ -122,11 +122,13 @@ async def write_page(markdown: str, *, key: str) -> None:
 
 async def _tell(service: str, kept: KeptQuietest, at: datetime) -> None:
     """Tell the team once; a message that cannot be sent is tried again in an hour."""
+    from tasks.rules.plan.plan import Plan  # noqa: PLC0415 - as above
+
     payload = {"service": service, "what": kept.untold, "when": kept.chosen.words}
     what = "unmeasured" if kept.fault else "moved"
     if kept.telling is None:
         emit_event(f"shipway.window.{what}", resource={"prefect.resource.id": f"shipway.service.{service}"}, payload=payload)
-    blocks = [str(name) for name in kept.plan.get("notify", [])]
+    blocks = Plan.model_validate(kept.plan).notify
     after = kept.model_copy(update={"telling": at})
     try:
         await announce(blocks, subject=kept.untold, key=f"quietest/{service}/{kept.chosen.at:%Y-%m-%d}/{kept.untold}"[:200])

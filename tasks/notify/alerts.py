@@ -50,7 +50,7 @@ async def announce(blocks: Sequence[str | Receiver], *, subject: str, key: str) 
             message = await _post(blocks, content, key=key, run="")
     except TimeoutError as error:
         raise Temporary(f"the announcement was not sent within {ALERT_SECONDS:g} s", delay_seconds=2) from error
-    if message and blocks and all(delivery.delivered is None for delivery in message.deliveries.values()):
+    if message and message.deliveries and all(delivery.delivered is None for delivery in message.deliveries.values()):
         faults = "; ".join(_why_not(name, delivery) for name, delivery in message.deliveries.items())
         raise Temporary(f"no receiver acknowledged the announcement: {faults}", delay_seconds=2)
     return True

@@ -58,7 +58,6 @@ def shared_scene(shared_world: World, tmp_path_factory: pytest.TempPathFactory) 
     return GitOpsScene(shared_world, repository, engine, {}, Git(remote=repository.url))
 
 
-@pytest.mark.variant
 class TestGitOpsInOneStep(PlatformContract):
     """One commit forward, one back."""
 
@@ -99,6 +98,7 @@ def routed_scene(shared_world: World, gateway: Gateway, tmp_path_factory: pytest
     return GitOpsScene(shared_world, repository, engine, gitops_weights_scene.settings(), Git(remote=repository.url), FILE, kubernetes)
 
 
+@pytest.mark.variant
 class TestGitOpsByWeights(PlatformContract):
     """A commit for each share. Each test has a key of its own, so it finds what the last one left without a note."""
 

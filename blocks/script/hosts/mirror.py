@@ -76,7 +76,7 @@ def _result(found: Mapping[str, Any]) -> dict[str, Any]:
     """Take an ending as a host says it: it is another machine's word, so each value is made what it must be."""
     code, left = found.get("exit_code"), found.get("left")
     return {
-        "exit_code": code if isinstance(code, int) else None,
+        "exit_code": code if type(code) is int else None,
         "not_run": str(found.get("not_run") or "")[:MOST_WORDS],
         "timed_out": found.get("timed_out") is True,
         "stopped": found.get("stopped") is True,

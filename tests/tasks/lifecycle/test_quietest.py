@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
@@ -15,6 +15,7 @@ import pytest
 from blocks.errors import Refused
 from blocks.key_folder.kept_files import kept_path
 from blocks.key_folder.key_file import create_key, key_path
+from flows.lifecycle import quietest
 from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import what_holds
@@ -30,6 +31,7 @@ from tasks.lifecycle.quietest import (
 )
 from tasks.rules.analysis.request_counter import asked_in
 from tasks.rules.plan.plan import Plan
+from tasks.rules.plan.receivers import Receiver
 from tasks.rules.windows.opening import look
 from tasks.rules.windows.quietest import Chosen
 from tests.rules.analysis.test_quietest import SCRAPED, asking
@@ -150,3 +152,20 @@ def test_what_sudo_measures_belongs_to_whoever_has_the_folder(plan: Plan) -> Non
     keep_quietest(plan.service, kept_of(plan))
     path = kept_path(FOLDER, plan.service)
     assert {one.stat().st_uid for one in (path.parent, *path.parent.iterdir())} == {12_345}, "the file, its folder and its lock"
+
+
+async def test_who_has_a_least_severity_or_hours_is_told_as_the_plan_says(plan: Plan, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A receiver of the plan may be more than a name."""
+    told: list[tuple[object, ...]] = []
+
+    async def announce(receivers: Sequence[object], **_: str) -> bool:
+        told.append(tuple(receivers))
+        return True
+
+    monkeypatch.setattr(quietest, "announce", announce)
+    asked = plan.model_copy(update={"notify": ["apprise/team", Receiver(to="apprise/owners", at_least="warning")]})
+    kept = kept_of(asked).model_copy(update={"untold": "the window moved"})
+    keep_quietest(plan.service, kept)
+    await quietest._tell(plan.service, kept, now())
+    assert told == [tuple(asked.notify)]
+    assert read_quietest(plan.service).untold == ""

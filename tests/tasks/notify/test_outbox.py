@@ -299,6 +299,7 @@ async def test_who_is_told_at_certain_hours_gets_the_rest_when_they_begin_and_th
     await notify([one], ["rollback_failed"], about="shop 1.2", reason=as_reason("2 of 3 pods"), run="r2", key="r2/rollback")
     with pytest.raises(Temporary, match=f"{block} is told from .* on"):
         await announce.fn([Receiver(to=block, hours=(hours,))], subject="x", key="k")
+    assert await announce.fn([one], subject="no receiver asked for it", key="k2")
     assert receiver.subjects == ["shop 1.2: ROLLBACK FAILED"]
     await deliver_due()
     assert len(receiver.subjects) == 1

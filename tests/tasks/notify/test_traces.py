@@ -94,11 +94,12 @@ async def test_the_trace_of_a_release_arrives_once(run: str, collected: Collecte
     assert collected.token == "Bearer hunter2"
 
 
+@pytest.mark.parametrize("status", [400, 307])
 async def test_a_collector_that_refuses_gets_the_trace_once_it_takes_it(
-    run: str, collected: Collected, monkeypatch: pytest.MonkeyPatch
+    run: str, collected: Collected, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
-    """After five minutes, for a day; after that it is given up."""
-    collected.status = 400
+    """After five minutes, for a day; after that it is given up. A redirect is not followed, and takes nothing."""
+    collected.status = status
     for _ in range(2):
         await traces.send_traces()
     assert kept_names(traces.FOLDER) == [run]
@@ -108,6 +109,14 @@ async def test_a_collector_that_refuses_gets_the_trace_once_it_takes_it(
     await traces.send_traces()
     assert len(collected.spans) == 6
     assert kept_names(traces.FOLDER) == []
+
+
+@pytest.mark.parametrize("address", ["https://collector/v1/traces?api-key=hunter2", "https://collector/v1/traces#hunter2"])
+def test_a_key_in_the_address_is_refused_without_being_quoted(address: str) -> None:
+    """The address is not secret, and anyone who reads blocks sees it."""
+    with pytest.raises(ValueError, match="write a key into `headers`") as caught:
+        Collector(endpoint=address)
+    assert "hunter2" not in str(caught.value)
 
 
 async def test_a_trace_that_no_collector_took_for_a_day_is_given_up(

@@ -161,7 +161,7 @@ async def test_a_rollback_goes_by_no_result_that_others_changed(tmp_path: Path, 
             await sealed.write_path(f"run/{name}", b"again")
         assert [await sealed.find(f"run/{name}") for name in "abc"] == [b"again", b"again", None]
     assert not (tmp_path / "nowhere").exists()
-    assert any("goes on without the result run/c: Tampered" in line and "is a folder" in line for line in lines(caplog))
+    assert any("goes on without the result run/c" in line and "is a folder" in line for line in lines(caplog))
 
 
 def test_an_ordinary_line_does_not_warn_and_a_fault_does(caplog: pytest.LogCaptureFixture) -> None:
