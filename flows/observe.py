@@ -35,6 +35,7 @@ from tasks.rules.approval.given import is_approved
 from tasks.rules.lifecycle.observed import Observed
 from tasks.rules.lifecycle.observed_looks import Look, after_look, failure_in_words, put_off, with_failure_told
 from tasks.rules.notify.facts import late_facts
+from tasks.rules.plan.targets import place_of
 
 RunId = Annotated[str, Field(pattern=r"^[0-9a-f-]{36}$", title="Release", description="Id of the release that is observed.")]
 
@@ -63,7 +64,11 @@ async def _look(phase: Phase, name: str, kept: Observed) -> State[Any]:
     """Look at each environment, act on a failure that is confirmed, and keep what was found, unless a newer release took its place."""
     began = now()
     seen = dict(zip(kept.places, await together(*(see(phase, kept, environment) for environment in kept.places)), strict=True))
-    holders = {place: await held_by(one.position["owner"]) for place, one in seen.items() if one.position}
+    holders = {
+        place: await held_by(one.position["owner"], service=phase.plan.service, block=place_of(phase.plan, place).platform)
+        for place, one in seen.items()
+        if one.position
+    }
     if busy := [place for place, holder in holders.items() if holder]:
         why, is_ours = f"a release or rollback is under way in {', '.join(busy)}", all(holders[place] == "here" for place in busy)
         after = await with_unobserved_told(put_off(kept, at=began, why=why, is_ours=is_ours))

@@ -11,7 +11,7 @@ from prefect import get_client
 from prefect.exceptions import ObjectNotFound
 
 from blocks.outside_text import error_text
-from tasks.lifecycle.kept_runs import RUN, is_closed, is_kept_open
+from tasks.lifecycle.kept_runs import RUN, blocks_of, is_closed, is_kept_open, service_of
 from tasks.lifecycle.retries import as_temporary
 from tasks.lifecycle.run_labels import has_ended
 
@@ -19,20 +19,23 @@ LOG = logging.getLogger("shipway")
 Holder = Literal["", "here", "elsewhere"]
 
 
-async def held_by(owner: str | None) -> Holder:
+async def held_by(owner: str | None, *, service: str, block: str) -> Holder:
     """Say whether the owner of a lease is under way.
 
     Args:
         owner: The owner; None if there is none.
+        service: The service that the environment is of.
+        block: The platform block of the environment.
 
     Returns:
-        "here" if what is kept beside the key says that it is open; "elsewhere" if only the server has it as a run that goes on, or does not
-        answer; "" if neither, or its record is closed: it only left its lease there, or others wrote a name.
+        "here" if what is kept beside the key says that it is open, and of this service or platform; "elsewhere" if it is open but not known
+        to be of these, or if only the server has it as a run that goes on, or does not answer;
+        "" if neither, or its record is closed: it only left its lease there, or others wrote a name.
     """
     if not owner or not RUN.fullmatch(owner) or await asyncio.to_thread(is_closed, owner):
         return ""
     if await is_kept_open(owner):
-        return "here"
+        return "here" if await service_of(owner) == service or block in await blocks_of(owner) else "elsewhere"
     try:
         async with get_client() as client:
             return "" if has_ended(await client.read_flow_run(UUID(owner))) else "elsewhere"

@@ -237,6 +237,15 @@ async def test_a_look_is_put_off_while_a_release_holds_production(world: World) 
     assert (world.kept.looks, world.kept.number, world.told) == (0, 5, [])
 
 
+async def test_people_are_told_once_if_an_open_release_of_another_service_puts_looks_off(world: World) -> None:
+    """Whoever writes the workload can name any release that waits."""
+    world.deploy(on_failure="roll_back")
+    world.health, world.platform.position["owner"] = "failed", OWNER
+    await keep_open(OWNER, service="wiki", blocks=["local/wiki"])
+    assert [(await world.look()).name for _ in range(4)] == ["PutOff"] * 4
+    assert [one["facts"] for one in world.told] == [["unobserved"]]
+
+
 @pytest.mark.parametrize("owner", ["eve", OWNER, "00000000-0000-0000-0000-00000000dead"])
 async def test_no_look_is_put_off_for_an_owner_that_is_not_a_run_which_goes_on(world: World, owner: str) -> None:
     """Whoever writes the workload can write one there, and a backup can bring one back: the failure is confirmed and rolled back."""
