@@ -48,17 +48,18 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, bool)
 
 
-def _is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
+    """Say whether it is a whole number of a size that can be: true and false are not."""
     return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= MOST
 
 
 def _is_whole_or_none(value: Any) -> bool:
-    return value is None or _is_whole(value)
+    return value is None or is_whole(value)
 
 
 def is_number(value: Any) -> bool:
     """Say whether it is a number that can be reckoned with: true, infinity and NaN are not."""
-    return _is_whole(value) or (isinstance(value, float) and math.isfinite(value))
+    return is_whole(value) or (isinstance(value, float) and math.isfinite(value))
 
 
 def _is_bytes(value: Any) -> bool:
@@ -70,7 +71,7 @@ def _is_bytes(value: Any) -> bool:
 
 
 def _is_place(value: Any) -> bool:
-    return value is None or (isinstance(value, list) and len(value) == PLACE_PARTS and all(map(_is_whole, value)))
+    return value is None or (isinstance(value, list) and len(value) == PLACE_PARTS and all(map(is_whole, value)))
 
 
 def _are_texts(value: Any) -> bool:
@@ -82,7 +83,7 @@ def _is_result(value: Any) -> bool:
 
 
 NOT: Form = {"not": _is_text, "why": _is_text}
-CHECK: Form = {"faults": _are_texts, "free_bytes": _is_whole}
+CHECK: Form = {"faults": _are_texts, "free_bytes": is_whole}
 READ: Form = {
     "exit_code": _is_whole_or_none, "output": _is_bytes, "cut": _is_flag, "tail": _is_bytes, "not_run": _is_text, "seconds": is_number,
 }  # fmt: skip

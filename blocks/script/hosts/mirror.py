@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from blocks.script.hosts.answers import is_number
+from blocks.script.hosts.answers import is_number, is_whole
 from blocks.script.hosts.on_host import decoded
 from blocks.script.result import write_result
 from blocks.script.wrapper import LOG, NAMES_SHOWN, OLDER, OUTPUT, PROCESS, Output
@@ -76,7 +76,7 @@ def _result(found: Mapping[str, Any]) -> dict[str, Any]:
     """Take an ending as a host says it: it is another machine's word, so each value is made what it must be."""
     code, left = found.get("exit_code"), found.get("left")
     return {
-        "exit_code": code if type(code) is int else None,
+        "exit_code": code if is_whole(code) else None,
         "not_run": str(found.get("not_run") or "")[:MOST_WORDS],
         "timed_out": found.get("timed_out") is True,
         "stopped": found.get("stopped") is True,
