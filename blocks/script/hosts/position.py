@@ -140,7 +140,7 @@ def left_before(answers: Sequence[Answer], version: str) -> list[str]:
     found: list[str] = []
     for one in answers:
         if one.left_out == version:
-            found.append(f"{one.host} stays left out of {version}: {_state(one)}")
+            found.append(f"{one.host} stays left out of {version}, as a release of the same version runs no script there: {_state(one)}")
         elif one.left_out:
             needs = ", and without an answer no release begins" if one.may_pass else ""
             found.append(f"{one.host} was left out of {one.left_out}, and gets {version} in its turn: {_state(one)}{needs}")

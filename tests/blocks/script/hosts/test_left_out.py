@@ -173,3 +173,16 @@ async def test_the_last_host_of_a_share_is_not_offered_to_be_left_out(farm: Farm
         await farm.platform().shift(50, lease)
     assert caught.value.host == ""
     assert (await farm.platform().current())["percent"] == 0
+
+
+async def test_a_release_of_the_same_version_runs_no_script_on_the_host_and_says_so_before(farm: Farm) -> None:
+    """There would be no version to roll it back to; as another version it gets there."""
+    await promoted_without_web_3(farm)
+    before = [farm.acts(name) for name in NAMES]
+    assert any(
+        "web-3 stays left out of 1.1, as a release of the same version" in note for note in (await farm.platform().preview("1.1"))["notes"]
+    )
+    lease = await farm.begin("1.1")
+    with pytest.raises(WorldMoved, match="has no canary"):
+        await farm.platform().shift(100, lease)
+    assert [farm.acts(name) for name in NAMES] == before
