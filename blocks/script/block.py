@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import Annotated, Self
 
 from prefect.blocks.core import Block
@@ -11,6 +13,7 @@ from pydantic import Field, PrivateAttr
 from blocks.block_copy import copied
 from blocks.errors import BadInput
 from blocks.run_again import Allowed
+from blocks.script import state
 from blocks.script.programs import Renewed
 from blocks.script.settings import NAME
 
@@ -38,6 +41,23 @@ class ScriptBlock(Block, ABC):
             fix = f"Write `strategy: {self.strategy}`, or leave it out"
             raise BadInput(f"the scripts of {self.service} have another strategy than {strategy}", field="strategy", fix=fix)
         return self
+
+    @abstractmethod
+    def _folder(self) -> Path:
+        """Give the folder in which the environment is noted."""
+
+    async def not_ended(self) -> list[str]:
+        """Name the processes that a rollback that took over could not end, each as `id (name)`, with its host if there are hosts."""
+        folder = self._folder()
+        places = {f" on {host}": folder / "hosts" / host for host in getattr(self, "hosts", ())} or {"": folder}
+
+        def read() -> list[str]:
+            if not state.load(folder, service=self.service).get("rollback", False):
+                return []
+            found = {where: state.load(place, service=self.service).get("not_ended", []) for where, place in places.items()}
+            return [f"{name}{where}" for where, names in found.items() for name in names]
+
+        return await asyncio.to_thread(read)
 
     def rolling_back(self) -> Self:
         """Return this platform for a rollback: its position is by the notes if `status` hangs, also before the takeover."""

@@ -44,7 +44,10 @@ class Environment(Observed):
             shown.say(f"run {run['id']} is under way; it is {'ended, as a rollback took over' if ends else 'followed to its end'}")
             await (self.end if ends else self.follow)(run, lease, shown)
             notes = await self.expect(lease)
-        return notes, shown.end(await self._ended(run))
+        ended = shown.end(await self._ended(run))
+        if notes.get("rollback", False) and ended.stopped and ended.left and not notes.get("not_ended"):
+            await self.note(lease, not_ended=[*ended.left])
+        return notes, ended
 
     async def note_canary(self, lease: Lease, version: str, position: Position) -> None:
         """Note a version as the canary, and that a rollback owes all that brings it; what `status` says of a canary does not count.
@@ -235,6 +238,8 @@ class Environment(Observed):
                 run["renewed"], run["failed_before"] = again.is_renewed, again.failed_before
                 notes["run"], notes["next_run"], notes["touched"], notes["owed"] = run, notes["next_run"] + 1, True, still_owed(notes, act)
                 notes["promotes"] = notes.get("promotes", False) or act.effect == "promote"
+                if not notes.get("rollback", False):
+                    notes.pop("not_ended", None)
                 state.save(self.folder, notes)
                 state.forget_old_runs(self.folder)
                 self.begin(run, command, lock=lock)

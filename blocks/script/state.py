@@ -75,6 +75,7 @@ class Notes(TypedDict):
         touched: Whether a script ran for the canary, so that an abort has something to undo.
         promotes, owed: As in `blocks.script.words.Known`.
         left_out: Of one host: the version that it was left out of, until a script of a later release or of a rollback has done it there.
+        not_ended: What a rollback that took over could not end, each as `id (name)`, until a release runs a script there.
         next_run: Number of the next run.
         run: The newest run, also once it has ended.
     """
@@ -91,6 +92,7 @@ class Notes(TypedDict):
     promotes: NotRequired[bool]
     owed: NotRequired[list[Effect]]
     left_out: NotRequired[LeftOut | None]
+    not_ended: NotRequired[list[str]]
     next_run: int
     run: Run | None
 

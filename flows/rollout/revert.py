@@ -36,6 +36,7 @@ from tasks.analysis.recovery import watch_recovery
 from tasks.lifecycle.retries import named, retried
 from tasks.notify import notify
 from tasks.record.journal import say
+from tasks.rollout.not_ended import with_not_ended
 from tasks.rollout.rollout import abort_canary, read_position
 from tasks.rules.analysis.outcome import Outcome
 from tasks.rules.lifecycle.results import RollbackResult
@@ -191,6 +192,7 @@ async def roll_back(
     if choice.kind == "impossible":
         return RollbackResult(outcome=Outcome.FAILED, reason=choice.reason, environment=environment, version=None)
     found = _staying(choice, environment) or await _look_after(phase, platform, choice.version, environment=environment)
+    found = await with_not_ended(found, platform)
     await note_rollback_over(phase, platform, environment)
     await phase.append(
         f"The rollback of {environment} is over",

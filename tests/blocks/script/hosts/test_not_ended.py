@@ -110,3 +110,7 @@ async def test_what_a_rollback_that_takes_over_cannot_end_is_said(farm: Farm, ca
     assert len(said) == 1
     assert f"could not be ended: {left(farm)}" in said[0]
     assert farm.versions() == ["1.0"]
+    assert await farm.platform().not_ended() == [f"{left(farm)} on web-1"]
+    await farm.platform().release_lease(await farm.platform().acquire_lease("rollback", takeover=True))
+    await farm.platform().acquire_lease("run-2")
+    assert await farm.platform().not_ended() == [], "a new release begins without it"
