@@ -8,7 +8,7 @@ from blocks.errors import BadInput
 
 EXTRAS = {
     "data": ("great_expectations", "pandas", "psycopg", "pyarrow", "sqlalchemy"),
-    "otlp": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"),
+    "otlp": ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http", "requests"),
     "kubernetes": ("kubernetes", "prefect_kubernetes", "urllib3"),
 }
 """By the name of an extra in pyproject.toml: the modules that it brings."""

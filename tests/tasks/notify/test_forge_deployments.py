@@ -225,7 +225,7 @@ async def test_what_a_person_has_to_change_is_said_without_the_token(there: Forg
     assert API_TOKEN not in one.delivery.fault + repr(one)
 
 
-async def test_a_check_of_the_commit_that_failed_is_no_reason_not_to_show_what_is_deployed(there: ForgeServer) -> None:
+async def test_a_failed_check_of_the_commit_does_not_keep_what_is_deployed_from_being_shown(there: ForgeServer) -> None:
     """GitHub answers 409 to whoever leaves its checks and its merge as they are."""
     there.deployments.contexts.append("ci")
     await noted(there, state="success")
