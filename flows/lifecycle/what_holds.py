@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 
 from blocks.errors import Refused, ShipwayError
-from blocks.outside_text import error_text
+from blocks.outside_text import as_reason
 from flows.lifecycle.context import Phase
 from tasks.approval.protection import load_policies
 from tasks.approval.windows import groups_now
 from tasks.lifecycle.clock import now
 from tasks.lifecycle.freezes import hold_now, load_freezes
-from tasks.notify import announce
-from tasks.record.journal import read_entries, say
+from tasks.notify import notify
+from tasks.record.journal import read_entries
 from tasks.rollout.overrides import overrides_of, what_is_set_aside
 from tasks.rules.plan.plan import Plan
 from tasks.rules.rollout.waiting import OVER, untold_freezes
@@ -60,11 +60,8 @@ async def _tell_overrides(phase: Phase) -> None:
         what = f"{proof.approver} set aside for this release: {', '.join(one.holds)}"
         evidence = {"holds": list(one.holds), "proof": proof.model_dump(mode="json")}
         await phase.append(what, kind="gate", name=name, who=proof.approver, why=proof.comment, evidence=evidence)
-        subject = f"{phase.plan.service} {proof.version}: {what}, because: {proof.comment}"
-        try:
-            await announce(phase.plan.notify, subject=subject, key=f"{phase.owner}/{name}")
-        except ShipwayError as error:
-            say(f"the override could not be announced: {error_text(error)}")
+        about, why = f"{phase.plan.service} {proof.version}", as_reason(f"{what}, because: {proof.comment}")
+        await notify(phase.plan.notify, ["overridden"], about=about, reason=why, run=phase.owner, key=f"{phase.owner}/{name}")
 
 
 async def tell_what_is_over(phase: Phase) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from blocks.errors import Refused, Temporary
+from blocks.errors import Refused
 from blocks.key_folder.key_file import create_key, key_path
 from blocks.key_folder.policy_files import write_policy_file
 from flows.lifecycle import what_holds
@@ -126,17 +126,14 @@ async def test_only_a_first_round_is_refused_as_production_never_opens(round_: i
 
 
 async def test_an_override_is_written_and_announced_once_with_name_and_reason(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To the plan's receivers; that one of them does not take it holds nothing up, and it is told again."""
+    """To the plan's receivers, as a warning; by one key, so that who has it is not told twice."""
     taken: Any = None
     phase = Kept(RUN, 1, RUN, plan_of(notify=["slack-webhook/team"]), "shipway.yaml", ".", taken)
     monkeypatch.setattr(Kept, "entries", [])
-    told, hears = list[tuple[list[str], str, str]](), [False]
+    told: list[tuple[Any, ...]] = []
 
-    async def announced(blocks: list[str], *, subject: str, key: str) -> bool:
-        told.append((blocks, subject, key))
-        if not hears[0]:
-            raise Temporary("slack-webhook/team did not accept the message")
-        return True
+    async def notified(blocks: list[str], facts: list[str], *, about: str, reason: str, run: str, key: str) -> None:
+        told.append((blocks, facts, about, reason, run, key))
 
     async def read(*_: Any) -> Any:
         return phase.entries
@@ -147,13 +144,12 @@ async def test_an_override_is_written_and_announced_once_with_name_and_reason(mo
     async def overrides(*_: Any) -> Any:
         return [Override(holds=("freeze 0123456789ab",), proof=proof)]
 
-    ways: dict[str, Any] = {"read_entries": read, "overrides_of": overrides, "announce": announced}
+    ways: dict[str, Any] = {"read_entries": read, "overrides_of": overrides, "notify": notified}
     for name, way in ways.items():
         monkeypatch.setattr(what_holds, name, way)
-    await what_holds.tell_what_is_over(phase)
-    hears[0] = True
-    await what_holds.tell_what_is_over(phase)
+    for _ in range(2):
+        await what_holds.tell_what_is_over(phase)
     (entry,) = phase.entries
     assert (entry.who, entry.why, entry.what) == ("grace", "the shop is down", "grace set aside for this release: freeze 0123456789ab")
-    subject = "shop 1.4.2: grace set aside for this release: freeze 0123456789ab, because: the shop is down"
-    assert told == [(["slack-webhook/team"], subject, f"{RUN}/{entry.name}")] * 2  # by one key, so that who has it is not told twice
+    why = "grace set aside for this release: freeze 0123456789ab, because: the shop is down"
+    assert told == [(["slack-webhook/team"], ["overridden"], "shop 1.4.2", why, RUN, f"{RUN}/{entry.name}")] * 2

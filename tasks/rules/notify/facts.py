@@ -13,7 +13,7 @@ from tasks.rules.record.entries import Entry, select
 
 Fact = Literal[
     "rollback_failed", "deployment_failed", "partly_deployed", "late_failure", "unobserved", "health_check_failed", "error_rate_high",
-    "performance_degraded", "rolled_back", "refused", "cancelled", "deployed", "approval_waiting", "announced",
+    "performance_degraded", "rolled_back", "refused", "cancelled", "overridden", "deployed", "approval_waiting", "announced",
 ]  # fmt: skip
 SEVERITIES: dict[Fact, Severity] = {
     "rollback_failed": "critical",
@@ -27,6 +27,7 @@ SEVERITIES: dict[Fact, Severity] = {
     "rolled_back": "warning",
     "refused": "warning",
     "cancelled": "warning",
+    "overridden": "warning",
     "deployed": "info",
     "approval_waiting": "warning",
     "announced": "info",
@@ -39,6 +40,7 @@ TO_DO: dict[Fact, str] = {
     "unobserved": "Look at the service; find out who changed it, and fix what the reason names.",
     "refused": "Fix what is named, and ask again.",
     "cancelled": "Nothing, if it was meant.",
+    "overridden": "Nothing, if it was meant; else cancel the release.",
     "deployed": "Nothing.",
     "approval_waiting": "Read the form, and approve or reject it.",
 }
