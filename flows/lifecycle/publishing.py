@@ -9,6 +9,7 @@ from blocks.outside_text import error_text
 from flows.lifecycle.context import Phase
 from tasks.documentation.commit import commit_page, repository_of_pages
 from tasks.documentation.page import Documented, document, publish_page
+from tasks.record.expected import publish_end
 from tasks.record.journal import say
 from tasks.record.report import publish_record
 from tasks.rules.plan.documentation import Documentation
@@ -29,6 +30,10 @@ async def publish(phase: Phase | None, run: str, *, service: str) -> None:
         await publish_record(run, service=service)
     except Exception as error:  # noqa: BLE001 - the entries are safe, and `shipway report` makes the page again
         say(f"the record could not be published: {error_text(error)}; `shipway report {run}` makes it again")
+    try:
+        await publish_end(run, service=service)
+    except Exception as error:  # noqa: BLE001 - as above, and it is only shown
+        say(f"that this release is over could not be published: {error_text(error)}")
     try:
         await _document(phase, run, service=service)
     except Exception as error:  # noqa: BLE001 - as above

@@ -12,8 +12,9 @@ from tasks.record.journal import read_entries, say
 from tasks.record.kept_times import times_of
 from tasks.rules.plan.plan import Plan
 from tasks.rules.record.axis import duration
-from tasks.rules.record.entries import Entry
+from tasks.rules.record.entries import Entry, select
 from tasks.rules.record.markdown import plain
+from tasks.rules.record.view import summary_of
 from tasks.rules.rollout.expected import FEW, Expected, expected_end, expected_in_words
 from tasks.rules.rollout.progress import progress_in_words
 
@@ -52,6 +53,28 @@ async def publish_progress(run: str, *, plan: Plan) -> None:
                 await publish_markdown(text, key=artifact_key("progress", plan.service), description=f"Release {run}")
     except Exception as error:  # noqa: BLE001 - it is only shown
         say(f"how far this release is could not be published: {error_text(error)}")
+
+
+async def publish_end(run: str, *, service: str) -> None:
+    """Publish how a release ended in the place of how far it is, so that `progress-<service>` does not stay at its last step.
+
+    Args:
+        run: Its flow run id; for one that moved nothing, and for other flows, nothing is published.
+        service: Its service.
+
+    Raises:
+        ShipwayError, TimeoutError: It could not be published; the record says the same.
+    """
+    async with asyncio.timeout(PUBLISH_SECONDS):
+        entries = await read_entries(run)
+        opened = next(iter(select(entries, kind="opened")), None)
+        if opened is None or opened.evidence.get("flow") != "release" or not select(entries, kind="effect"):
+            return
+        seen = summary_of(entries)
+        lines = [f"# {plain(service)}: {plain(seen.version)} {seen.outcome_words}", "", *map(plain, seen.why), ""]
+        ended = f"Ended at {seen.closed_at}" if seen.closed_at else "Ended"
+        lines.append(f"{ended}. The record is the artifact `{artifact_key('release', service)}`.")
+        await publish_markdown("\n".join(lines) + "\n", key=artifact_key("progress", service), description=f"Release {run}")
 
 
 def page_of(found: Expected, *, service: str, progress: str) -> str:

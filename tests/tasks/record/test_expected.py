@@ -47,6 +47,31 @@ async def test_progress_and_estimate_are_one_artifact_of_the_service(monkeypatch
     assert "As of 20" in text
 
 
+@pytest.mark.parametrize(("flow", "moved", "number"), [("release", True, 1), ("release", False, 0), ("rollback", True, 0)])
+async def test_the_artifact_of_a_release_that_has_ended_says_how(
+    flow: str, number: int, monkeypatch: pytest.MonkeyPatch, *, moved: bool
+) -> None:
+    """It does not stay at its last step; one that moved nothing had none, and a rollback has none of its own."""
+    made: list[tuple[str, str]] = []
+    entries = [one.model_copy(update={"evidence": {**one.evidence, "flow": flow}}) for one in record(*BEGUN, *WAVE, *ENDED)]
+
+    async def read(_run: str) -> list[Entry]:
+        return [one for one in entries if moved or one.kind != "effect"]
+
+    async def publish(markdown: str, *, key: str, **_: Any) -> None:
+        made.append((key, markdown))
+
+    monkeypatch.setattr(expected, "read_entries", read)
+    monkeypatch.setattr(expected, "publish_markdown", publish)
+    await expected.publish_end("run-2", service="shop")
+    assert len(made) == number
+    for key, text in made:
+        assert key == "progress-shop"
+        assert text.startswith("# shop: ")
+        assert "deployed" in text.splitlines()[0]
+        assert "artifact `release-shop`" in text
+
+
 def test_no_word_of_others_acts_on_the_page() -> None:
     """The service's name is a pattern of the plan, and the names of steps are words of the plan."""
     found = expected.expected_end(record(*BEGUN), [], at=AT)
